@@ -1,0 +1,59 @@
+//! `cargo ci …`: every check of Glimpse is one command that a person can run too.
+//!
+//! This program only starts other programs and reads files. It exits with 0 when all is well, 1 when a check failed and
+//! 2 when it was used wrongly or could not do its work.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        reason = "tests unwrap freely"
+    )
+)]
+
+mod cache;
+mod check;
+mod failures;
+mod golden;
+mod process;
+mod test;
+mod venv;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::failures::Failures;
+
+/// Checks, tests and comparisons of Glimpse.
+#[derive(Parser)]
+#[command(name = "cargo ci", bin_name = "cargo ci", version)]
+enum Command {
+    Check(check::Args),
+    Test(test::Args),
+    Golden(golden::Args),
+    Venv(venv::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Command::parse() {
+        Command::Check(args) => check::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Golden(args) => golden::run(&args),
+        Command::Venv(args) => venv::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Failures>() => {
+            eprintln!("\n{error}");
+            ExitCode::from(1)
+        }
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

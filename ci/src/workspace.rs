@@ -1,0 +1,112 @@
+//! The workspace as cargo and git know it: its root, its crates and its files.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context;
+use serde::Deserialize;
+
+use crate::process;
+
+/// What `cargo metadata --no-deps` says, as far as the checks ask.
+#[derive(Deserialize)]
+pub struct Workspace {
+    #[serde(rename = "workspace_root")]
+    pub root: PathBuf,
+    pub target_directory: PathBuf,
+    pub packages: Vec<Package>,
+}
+
+/// A crate of the workspace.
+#[derive(Deserialize)]
+pub struct Package {
+    pub name: String,
+    pub dependencies: Vec<Dependency>,
+}
+
+/// A line under any `[dependencies]`, whatever its kind and platform, by the name that the registry knows.
+#[derive(Deserialize)]
+pub struct Dependency {
+    pub name: String,
+}
+
+impl Workspace {
+    /// The workspace around the current folder.
+    ///
+    /// # Errors
+    /// When there is none, or cargo is missing.
+    pub fn here() -> anyhow::Result<Self> {
+        let here = env::current_dir().context("finding the current folder")?;
+        let metadata = process::output(process::cargo(&here).args([
+            "metadata",
+            "--no-deps",
+            "--format-version=1",
+        ]))?;
+        Self::from_metadata(&metadata)
+    }
+
+    fn from_metadata(json: &[u8]) -> anyhow::Result<Self> {
+        serde_json::from_slice(json).context("reading what `cargo metadata` printed")
+    }
+
+    /// The files that git keeps, and those that it would keep if they were added, in name order; `/` between folders.
+    ///
+    /// # Errors
+    /// When git is missing or this is no repository.
+    pub fn files(&self) -> anyhow::Result<Vec<String>> {
+        let listed = process::output(Command::new("git").current_dir(&self.root).args([
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ]))?;
+        let listed = String::from_utf8(listed).context("a file's name is not UTF-8")?;
+        let mut files: Vec<_> = listed
+            .split_terminator('\0')
+            // A file that was deleted but not yet committed is still listed.
+            .filter(|path| self.root.join(path).is_file())
+            .map(str::to_owned)
+            .collect();
+        files.sort_unstable();
+        files.dedup();
+        Ok(files)
+    }
+
+    /// The bytes of a file of [`files`](Self::files).
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read(&self, path: &str) -> anyhow::Result<Vec<u8>> {
+        fs::read(self.root.join(path)).with_context(|| format!("reading {path}"))
+    }
+}
+
+/// Whether the name of a file ends in a dot and `extension`.
+pub fn has_extension(path: &str, extension: &str) -> bool {
+    Path::new(path)
+        .extension()
+        .is_some_and(|found| found == extension)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_workspace_is_found_with_its_crates_and_files() {
+        let workspace = Workspace::here().unwrap();
+        let names: Vec<_> = workspace.packages.iter().map(|p| p.name.as_str()).collect();
+        assert!(names.contains(&"glimpse-ci"));
+        let files = workspace.files().unwrap();
+        assert!(files.iter().any(|path| path == "ci/src/workspace.rs"));
+        assert!(!files.iter().any(|path| path.starts_with("target/")));
+    }
+
+    #[test]
+    fn what_is_not_metadata_is_an_error() {
+        assert!(Workspace::from_metadata(b"{}").is_err());
+    }
+}

@@ -1,0 +1,50 @@
+//! The program `glimpse`: masked autoencoders on cameras and small computers.
+
+mod bundles;
+mod commands;
+mod painting;
+mod picture;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Masked autoencoders on cameras and small computers.
+///
+/// Exit status: 0 done; 2 used wrongly, or something is broken.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Inpaint(commands::inpaint::Args),
+    Info(commands::info::Args),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Inpaint(args) => commands::inpaint::run(&args),
+        Command::Info(args) => commands::info::run(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,136 @@
+//! Which pictures are painted, and where each goes.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use walkdir::WalkDir;
+
+use crate::picture::Format;
+
+/// One picture to paint.
+#[derive(Debug, Clone)]
+pub struct Job {
+    pub input: PathBuf,
+    pub output: PathBuf,
+    pub format: Format,
+    /// The picture's own mask, where masks come from a file or a folder.
+    pub mask: Option<PathBuf>,
+}
+
+/// All pictures to paint, in a fixed order.
+#[derive(Debug)]
+pub struct Plan {
+    pub jobs: Vec<Job>,
+}
+
+impl Plan {
+    /// Resolves inputs, output and masks. Folders are walked in name order, and their trees kept.
+    pub fn new(inputs: &[PathBuf], output: &Path, mask: Option<&Path>, force: bool) -> Result<Self> {
+        let masks = mask.map(Masks::new).transpose()?;
+        let to_folder = inputs.len() > 1
+            || inputs.iter().any(|input| input.is_dir())
+            || output.is_dir()
+            || output.as_os_str().to_string_lossy().ends_with(std::path::MAIN_SEPARATOR);
+        let mut jobs = Vec::new();
+        for input in inputs {
+            for (file, relative) in pictures(input)? {
+                let output = if to_folder { output.join(&relative) } else { output.to_owned() };
+                let format = Format::from_path(&output)?;
+                let mask = masks.as_ref().map(|masks| masks.of(&file, &relative)).transpose()?;
+                jobs.push(Job { input: file, output, format, mask });
+            }
+        }
+        let plan = Self { jobs };
+        plan.check_outputs(output, to_folder, force)?;
+        Ok(plan)
+    }
+
+    fn check_outputs(&self, output: &Path, to_folder: bool, force: bool) -> Result<()> {
+        if to_folder && output.exists() && !output.is_dir() {
+            bail!("{} is a file; several pictures go to a folder, so give one with -o", output.display());
+        }
+        let mut seen: HashMap<&Path, &Path> = HashMap::new();
+        for Job { input, output, .. } in &self.jobs {
+            if let Some(other) = seen.insert(output, input) {
+                bail!(
+                    "{} and {} would both become {}; paint them into two folders",
+                    other.display(),
+                    input.display(),
+                    output.display()
+                );
+            }
+            if output.is_dir() {
+                bail!("{} is a folder; name a file with -o", output.display());
+            }
+            if output.exists() && !force {
+                bail!("{} exists already; name another output, or replace it with --force", output.display());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The pictures at a path, each with its place below it.
+fn pictures(input: &Path) -> Result<Vec<(PathBuf, PathBuf)>> {
+    if !input.exists() {
+        bail!("there is no file {}; check the path", input.display());
+    }
+    if !input.is_dir() {
+        let name = input.file_name().with_context(|| format!("{} names no file", input.display()))?;
+        return Ok(vec![(input.to_owned(), name.into())]);
+    }
+    let mut found = Vec::new();
+    for entry in WalkDir::new(input).sort_by_file_name().follow_links(true) {
+        let entry = entry.with_context(|| format!("reading the folder {}", input.display()))?;
+        if entry.file_type().is_file() && Format::from_path(entry.path()).is_ok() {
+            let relative = entry.path().strip_prefix(input)?.to_owned();
+            found.push((entry.into_path(), relative));
+        }
+    }
+    if found.is_empty() {
+        bail!("{} holds no picture: none of its files ends in .jpg, .jpeg, .png or .webp", input.display());
+    }
+    Ok(found)
+}
+
+/// Where masks come from.
+enum Masks {
+    /// One mask for all pictures.
+    One(PathBuf),
+    /// A folder: each picture's mask has its name, whatever the ending, at the same place below the folder.
+    Folder { folder: PathBuf, by_stem: HashMap<PathBuf, PathBuf> },
+}
+
+impl Masks {
+    fn new(path: &Path) -> Result<Self> {
+        if !path.exists() {
+            bail!("there is no mask {}; check the path", path.display());
+        }
+        if !path.is_dir() {
+            return Ok(Self::One(path.to_owned()));
+        }
+        let mut by_stem = HashMap::new();
+        for (file, relative) in pictures(path)? {
+            if let Some(other) = by_stem.insert(relative.with_extension(""), file.clone()) {
+                bail!("{} and {} are masks of one name; keep one", other.display(), file.display());
+            }
+        }
+        Ok(Self::Folder { folder: path.to_owned(), by_stem })
+    }
+
+    fn of(&self, picture: &Path, relative: &Path) -> Result<PathBuf> {
+        match self {
+            Self::One(path) => Ok(path.clone()),
+            Self::Folder { folder, by_stem } => by_stem.get(&relative.with_extension("")).cloned().with_context(|| {
+                format!(
+                    "{} has no mask: {} should hold a picture called {}, such as {}.png",
+                    picture.display(),
+                    folder.display(),
+                    relative.with_extension("").display(),
+                    relative.with_extension("").display()
+                )
+            }),
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The program's commands, one a file.
+
+pub mod emit;
+pub mod quantize;
+pub mod train;

@@ -1,0 +1,91 @@
+//! The model card that a bundle gets when nobody wrote one: what the checkpoint knows, and no more.
+
+use std::fmt::Write as _;
+
+use glimpse_models::{ModelSpec, Part, Training, Transformer};
+
+/// A short card in Markdown.
+#[must_use]
+pub fn card(name: &str, licence: &str, spec: &ModelSpec, training: &Training) -> String {
+    let side = spec.image_side();
+    let mut card = format!(
+        "# {name}\n\nA masked autoencoder (arXiv:2111.06377) for pictures of {side}×{side} px in patches of {patch} px.\n\n\
+         | | |\n| --- | --- |\n| Encoder | {encoder} |\n",
+        patch = spec.patch_side(),
+        encoder = stack(spec.encoder(), spec.parameters(Part::Encoder)),
+    );
+    if let Some(decoder) = spec.decoder() {
+        row(&mut card, "Decoder", stack(decoder, spec.parameters(Part::Decoder)));
+    }
+    row(&mut card, "Licence", licence);
+    row(&mut card, "Good for", purpose(spec));
+
+    card.push_str("\n## Training\n\n");
+    let before = card.len();
+    for (what, text) in known(training) {
+        if let Some(text) = text {
+            // Nothing was written by hand here: keep it from reading as Markdown.
+            let _ = writeln!(card, "- {what}: `{}`", text.replace('`', "'"));
+        }
+    }
+    if card.len() == before {
+        card.push_str("Nothing is recorded.\n");
+    }
+
+    card.push_str("\n## Quality and limits\n\nNot measured yet: `glimpse-export verify` measures a bundle. ");
+    card.push_str("A model knows the kind of pictures that it was trained on; what it paints is a guess, not what was there.\n");
+    card
+}
+
+fn row(card: &mut String, name: &str, value: impl std::fmt::Display) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(card, "| {name} | {value} |");
+}
+
+fn stack(stack: Transformer, parameters: u64) -> String {
+    let Transformer { width, depth, heads } = stack;
+    let millions = parameters as f64 / 1e6;
+    format!("width {width}, {depth} blocks, {heads} heads: {millions:.2} M parameters")
+}
+
+fn purpose(spec: &ModelSpec) -> &'static str {
+    match (spec.decoder(), spec.norm_pix()) {
+        (None, _) => "features (it has no decoder)",
+        (Some(_), true) => "features; not for painting, as it predicts patches normalized by their own mean and variance",
+        (Some(_), false) => "features and painting",
+    }
+}
+
+fn known(training: &Training) -> [(&'static str, Option<String>); 10] {
+    let text = |field: &Option<String>| field.clone();
+    let count = |field: Option<u64>| field.map(|count| count.to_string());
+    [
+        ("data", text(&training.data)),
+        ("weights from", text(&training.source)),
+        ("pictures", count(training.images)),
+        ("steps", count(training.steps)),
+        ("pictures a step", count(training.batch)),
+        ("masks", text(&training.mask)),
+        ("seed", count(training.seed)),
+        ("device", text(&training.device)),
+        ("time", training.duration_s.map(|duration_s| format!("{:.1} min", duration_s / 60.0))),
+        ("command", text(&training.command)),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::emit::tests::small_spec;
+
+    #[test]
+    fn a_card_says_what_is_known_and_what_the_model_cannot_do() {
+        let training = Training { steps: Some(12), data: Some("a `folder`".to_owned()), ..Training::default() };
+        let text = card("small", "MIT", &small_spec(true), &training);
+        assert!(text.starts_with("# small\n"));
+        assert!(text.contains("- steps: `12`\n") && text.contains("- data: `a 'folder'`\n") && !text.contains("seed"));
+        assert!(text.contains("| Licence | MIT |\n| Good for | features and painting |\n"));
+        let text = card("small", "MIT", &small_spec(false), &Training::default());
+        assert!(text.contains("it has no decoder") && text.contains("Nothing is recorded.") && !text.contains("| Decoder"));
+    }
+}

@@ -1,0 +1,28 @@
+//! From photographs to a bundle that the runtime can load.
+//!
+//! The flow, stage by stage:
+//!
+//! | module | what happens there |
+//! | --- | --- |
+//! | [`data`] | a folder of pictures → crops, masks, batches |
+//! | [`model`] | the masked autoencoder on burn |
+//! | [`train`] | batches → checkpoints, metrics, contact sheets |
+//! | [`emit`] | a checkpoint → a bundle: ONNX files, golden answers, a card |
+//! | [`quantize`] | a bundle's linear weights → int8, and what that costs |
+//! | [`weights`] | named tensors, in and out of files |
+//! | [`device`] | where the numbers are crunched |
+//! | [`sheet`] | pictures side by side |
+
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests unwrap freely")
+)]
+
+pub mod data;
+pub mod device;
+pub mod emit;
+pub mod model;
+pub mod quantize;
+pub mod sheet;
+pub mod train;
+pub mod weights;

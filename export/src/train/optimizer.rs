@@ -1,0 +1,79 @@
+//! AdamW as the paper sets it, and clipping by the norm of the whole gradient.
+
+use burn::module::{Module, ModuleVisitor, Param, ParamGroup};
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::tensor::Tensor;
+
+use crate::model::{Mae, parameters};
+
+/// Decay of the two running means of AdamW.
+///
+/// # Source
+/// He et al. 2021, arXiv:2111.06377, table 8.
+const BETAS: (f32, f32) = (0.9, 0.95);
+/// Keeps AdamW's division from zero; burn's own default is a thousand times larger and slows small gradients down.
+const EPSILON: f32 = 1e-8;
+
+/// AdamW for `model`: weight decay on the matrices, none on biases, norms and tokens.
+#[must_use]
+pub fn adamw(model: &Mae, weight_decay: f32) -> ModuleOptimizer {
+    let with_decay = |decay| {
+        AdamWConfig::new()
+            .with_beta_1(BETAS.0)
+            .with_beta_2(BETAS.1)
+            .with_epsilon(EPSILON)
+            .with_weight_decay(decay)
+            .build()
+    };
+    ModuleOptimizer::from(with_decay(0.0)).with_group(
+        ParamGroup::from_ids(parameters::decayed(model)),
+        with_decay(weight_decay),
+        None,
+    )
+}
+
+/// Scales all gradients down together so that their common norm is at most `limit`. Nothing is read back from the
+/// device.
+#[must_use]
+pub fn clip_by_global_norm(model: &Mae, grads: GradientsParams, limit: f64) -> GradientsParams {
+    let mut norm = SquaredNorm { grads: &grads, total: None };
+    model.visit(&mut norm);
+    let Some(total) = norm.total else {
+        return grads;
+    };
+    let scale = (total.sqrt() + 1e-6).recip().mul_scalar(limit).clamp_max(1.0);
+    let mut scaler = Scaler { grads, scale };
+    model.visit(&mut scaler);
+    scaler.grads
+}
+
+struct SquaredNorm<'a> {
+    grads: &'a GradientsParams,
+    total: Option<Tensor<1>>,
+}
+
+impl ModuleVisitor for SquaredNorm<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(grad) = self.grads.get::<D>(param.id) {
+            let squares = grad.square().sum();
+            self.total = Some(match self.total.take() {
+                Some(total) => total + squares,
+                None => squares,
+            });
+        }
+    }
+}
+
+struct Scaler {
+    grads: GradientsParams,
+    scale: Tensor<1>,
+}
+
+impl ModuleVisitor for Scaler {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(grad) = self.grads.remove::<D>(param.id) {
+            let scaled = grad * self.scale.clone().reshape([1; D]);
+            self.grads.register(param.id, scaled);
+        }
+    }
+}

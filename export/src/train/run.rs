@@ -1,0 +1,247 @@
+//! The training loop.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use burn::module::Module;
+use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
+use burn::tensor::{Device, Tensor, TensorData};
+use glimpse_models::Training;
+
+use super::checkpoint::{self, Progress as Done};
+use super::metrics::{Metrics, Row};
+use super::optimizer::{adamw, clip_by_global_norm};
+use super::preview::{Preview, Seen, predict};
+use super::progress::Progress;
+use super::schedule::Schedule;
+use super::curve;
+use crate::data::{Batch, BatchSpec, Loader, Pictures, folder};
+use crate::device::device;
+use crate::model::{Mae, random_weights};
+
+/// Everything that decides what a run does.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Batches: the model, their size, masks and seed.
+    pub batch: BatchSpec,
+    /// Folder tree of pictures.
+    pub data: PathBuf,
+    /// Where checkpoints, metrics and pictures go.
+    pub out: PathBuf,
+    /// Learning rate of each step, and how many there are.
+    pub schedule: Schedule,
+    /// Batches whose gradients make one step.
+    pub accumulate: usize,
+    /// Weight decay of the matrices.
+    pub weight_decay: f32,
+    /// Largest norm of the whole gradient; none for no clipping.
+    pub clip_norm: Option<f64>,
+    /// Device, by name.
+    pub device: String,
+    /// Threads that decode and crop.
+    pub workers: usize,
+    /// Memory for decoded pictures, in bytes.
+    pub cache_bytes: usize,
+    /// Steps between readings of the loss.
+    pub log_every: u64,
+    /// Steps between checkpoints.
+    pub checkpoint_every: u64,
+    /// Steps between looks at the validation pictures.
+    pub preview_every: u64,
+    /// Go on from the newest checkpoint in `out`.
+    pub resume: bool,
+    /// Stop after this step, as if interrupted there.
+    pub stop_after: Option<u64>,
+    /// The command line, for the model card.
+    pub command: String,
+}
+
+/// Trains until the last step of the schedule; returns the last checkpoint.
+///
+/// # Errors
+/// When data cannot be read, the output cannot be written, the checkpoint does not fit, or the loss is no number.
+pub fn run(settings: &Settings) -> anyhow::Result<PathBuf> {
+    let device = device(&settings.device)?;
+    let split = folder::split(folder::list(&settings.data)?);
+    ensure!(!split.train.is_empty(), "{} holds no picture to train on", settings.data.display());
+    std::fs::create_dir_all(&settings.out).with_context(|| format!("making {}", settings.out.display()))?;
+    let preview = Preview::new(&settings.batch.model, &split.validation)?;
+    let pictures = Arc::new(Pictures::new(split.train, settings.cache_bytes));
+    let mut trainer = Trainer::start(settings, device, pictures.len() as u64)?;
+    let first = trainer.done.step * settings.accumulate as u64;
+    let mut loader = Loader::start(&settings.batch, &pictures, settings.workers, first);
+    let progress = Progress::start(trainer.done.step, settings.schedule.steps);
+    let last = settings.stop_after.unwrap_or(settings.schedule.steps).min(settings.schedule.steps);
+    let mut checkpoint = None;
+    let mut window = Window::start(&loader);
+    while trainer.done.step < last {
+        let started = Instant::now();
+        let loss = trainer.step(&mut loader)?;
+        window.losses.push(loss);
+        trainer.done.seconds += started.elapsed().as_secs_f64();
+        progress.step();
+        let step = trainer.done.step;
+        let due = |every: u64| step.is_multiple_of(every) || step == last;
+        if due(settings.log_every) || due(settings.preview_every) {
+            let mut row = window.row(&trainer, &loader)?;
+            ensure!(row.loss.is_finite(), "the loss is no number at step {step}: lower --learning-rate and go on with --resume");
+            if due(settings.preview_every) && let Some(seen) = preview.look(&trainer.model.valid(), &trainer.device)? {
+                row.validation_loss = Some(seen.loss);
+                row.validation_psnr_db = seen.psnr_db;
+                trainer.save_pictures(&seen)?;
+            }
+            progress.show(&row);
+            trainer.metrics.push(row)?;
+            if due(settings.preview_every) {
+                trainer.save_curve()?;
+            }
+            window = Window::start(&loader);
+        }
+        if due(settings.checkpoint_every) {
+            checkpoint = Some(trainer.save()?);
+        }
+    }
+    progress.finish();
+    match checkpoint {
+        Some(checkpoint) => Ok(checkpoint),
+        None => checkpoint::find(&settings.out),
+    }
+}
+
+/// What changes from step to step.
+struct Trainer<'a> {
+    settings: &'a Settings,
+    model: Mae,
+    optimizer: ModuleOptimizer,
+    metrics: Metrics,
+    done: Done,
+    device: Device,
+    pictures: u64,
+}
+
+impl<'a> Trainer<'a> {
+    fn start(settings: &'a Settings, device: Device, pictures: u64) -> anyhow::Result<Self> {
+        let spec = &settings.batch.model;
+        let training_device = device.clone().autodiff();
+        let (model, optimizer, done) = if settings.resume {
+            let found = checkpoint::find(&settings.out)?;
+            let same = checkpoint::spec(&found)? == *spec;
+            ensure!(same, "{} holds a model of other sizes: give the sizes that the run was started with", found.display());
+            let model = Mae::from_weights(spec, &checkpoint::weights(&found)?, &training_device)?;
+            let optimizer = checkpoint::restore_optimizer(&found, adamw(&model, settings.weight_decay))?;
+            (model, optimizer, checkpoint::progress(&found)?)
+        } else {
+            let fresh = checkpoint::find(&settings.out).is_err();
+            ensure!(fresh, "{} holds a run already: go on with --resume, or give another folder", settings.out.display());
+            let model = Mae::from_weights(spec, &random_weights(spec, settings.batch.seed)?, &training_device)?;
+            let optimizer = adamw(&model, settings.weight_decay);
+            (model, optimizer, Done { step: 0, seconds: 0.0 })
+        };
+        let metrics = Metrics::open(&settings.out, done.step)?;
+        Ok(Self { settings, model, optimizer, metrics, done, device, pictures })
+    }
+
+    /// One optimizer step over `accumulate` batches; returns the loss, still on the device.
+    fn step(&mut self, loader: &mut Loader) -> anyhow::Result<Tensor<1>> {
+        let parts = self.settings.accumulate;
+        let mut accumulator = GradientsAccumulator::new();
+        let mut total: Option<Tensor<1>> = None;
+        for _ in 0..parts {
+            let loss = self.loss(&loader.next_batch()?) / parts as f64;
+            let seen = loss.clone().inner();
+            total = Some(match total {
+                Some(total) => total + seen,
+                None => seen,
+            });
+            let grads = GradientsParams::from_grads(loss.backward(), &self.model);
+            accumulator.accumulate(&self.model, grads);
+        }
+        let mut grads = accumulator.grads();
+        if let Some(limit) = self.settings.clip_norm {
+            grads = clip_by_global_norm(&self.model, grads, limit);
+        }
+        let rate = self.settings.schedule.learning_rate(self.done.step);
+        self.model = self.optimizer.step(rate, self.model.clone(), grads);
+        self.done.step += 1;
+        total.context("a step of no batches")
+    }
+
+    /// Mean squared error over the hidden patches.
+    ///
+    /// # Source
+    /// He et al. 2021, arXiv:2111.06377, section 3.
+    fn loss(&self, batch: &Batch) -> Tensor<1> {
+        let patch_len = self.settings.batch.model.grid().patch_len();
+        let device = self.device.clone().autodiff();
+        let predicted = predict(&self.model, batch, patch_len, &device); // [B, M, P·P·3]
+        let target = Tensor::<3>::from_data(TensorData::new(batch.target.clone(), predicted.dims()), &device);
+        (predicted - target).square().mean()
+    }
+
+    fn save(&self) -> anyhow::Result<PathBuf> {
+        let settings = self.settings;
+        let batch = (settings.accumulate * settings.batch.size) as u64;
+        let mask = settings.batch.mask;
+        let training = Training {
+            data: settings.data.file_name().map(|name| name.to_string_lossy().into_owned()),
+            source: None,
+            images: Some(self.pictures),
+            steps: Some(self.done.step),
+            batch: Some(batch),
+            mask: Some(format!("{:?}, ratio {}", mask.kind, mask.ratio).to_lowercase()),
+            seed: Some(settings.batch.seed),
+            device: Some(settings.device.clone()),
+            duration_s: Some(self.done.seconds.round()),
+            command: Some(settings.command.clone()),
+        };
+        let weights = self.model.valid().to_weights()?;
+        checkpoint::save(&settings.out, &settings.batch.model, &training, self.done, &weights, &self.optimizer)
+    }
+
+    fn save_pictures(&self, seen: &Seen) -> anyhow::Result<()> {
+        let path = self.settings.out.join(format!("sheet-{:09}.jpg", self.done.step));
+        seen.sheet.save(&path).with_context(|| format!("writing {}", path.display()))
+    }
+
+    fn save_curve(&self) -> anyhow::Result<()> {
+        let path = self.settings.out.join("loss.png");
+        curve::draw(self.metrics.rows()).save(&path).with_context(|| format!("writing {}", path.display()))
+    }
+}
+
+/// The steps since the last line of the metrics.
+struct Window {
+    losses: Vec<Tensor<1>>,
+    started: Instant,
+    waited: Duration,
+}
+
+impl Window {
+    fn start(loader: &Loader) -> Self {
+        Self { losses: Vec::new(), started: Instant::now(), waited: loader.waited() }
+    }
+
+    /// Reads the losses back, all at once: this waits for the device.
+    fn row(&mut self, trainer: &Trainer, loader: &Loader) -> anyhow::Result<Row> {
+        let steps = self.losses.len();
+        let losses = Tensor::cat(std::mem::take(&mut self.losses), 0);
+        let mean = losses.mean().into_data().convert::<f64>().try_into_vec::<f64>();
+        let loss = mean.ok().and_then(|v| v.first().copied()).context("reading the loss back")?;
+        let seconds = self.started.elapsed().as_secs_f64();
+        let settings = trainer.settings;
+        let a_step = (settings.accumulate * settings.batch.size) as f64;
+        let step = trainer.done.step;
+        Ok(Row {
+            step,
+            epoch: step as f64 * a_step / trainer.pictures as f64,
+            loss,
+            learning_rate: settings.schedule.learning_rate(step - 1),
+            images_per_s: steps as f64 * a_step / seconds,
+            waiting: (loader.waited() - self.waited).as_secs_f64() / seconds,
+            validation_loss: None,
+            validation_psnr_db: None,
+        })
+    }
+}

@@ -1,0 +1,108 @@
+//! Training through the program's own face, on a model small enough for a test.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests unwrap freely")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use image::{Rgb, RgbImage};
+use tempfile::TempDir;
+
+/// Sizes of a model that takes a step in milliseconds.
+const SIZES: [&str; 16] = [
+    "--image-side", "32", "--patch-side", "8", "--width", "16", "--depth", "2", "--heads", "2", "--decoder-width", "8",
+    "--decoder-depth", "1", "--decoder-heads", "2",
+];
+
+/// A folder of pictures with something to learn in them, each its own.
+fn pictures(count: u32) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for i in 0..count {
+        let picture = RgbImage::from_fn(48 + i, 40, |x, y| {
+            Rgb([(x * 5 + i * 7) as u8, (y * 6) as u8, ((x / 8 + y / 8 + i) % 2 * 200) as u8])
+        });
+        picture.save(folder.path().join(format!("{i:03}.png"))).unwrap();
+    }
+    folder
+}
+
+fn train(data: &Path, out: &Path, more: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_glimpse-export"))
+        .args(["train", data.to_str().unwrap(), "-o", out.to_str().unwrap()])
+        .args(SIZES)
+        .args(["--batch", "4", "--steps", "12", "--accumulate", "2", "--preview-every", "6"])
+        .args(more)
+        .output()
+        .unwrap()
+}
+
+/// Trains and expects it to work; returns what was said on stderr.
+fn trained(data: &Path, out: &Path, more: &[&str]) -> String {
+    let output = train(data, out, more);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    said
+}
+
+fn bytes(out: &Path, name: &str) -> Vec<u8> {
+    fs::read(out.join("step-000000012").join(name)).unwrap()
+}
+
+#[test]
+fn a_resumed_run_ends_with_the_very_same_weights() {
+    let data = pictures(22);
+    let (straight, resumed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    trained(data.path(), straight.path(), &[]);
+    // 21 pictures are an epoch; step 5 ends at picture 40, in the middle of the second one
+    trained(data.path(), resumed.path(), &["--stop-after", "5"]);
+    assert!(!resumed.path().join("step-000000012").exists());
+    trained(data.path(), resumed.path(), &["--resume", "--workers", "3"]);
+    assert_eq!(bytes(straight.path(), "model.safetensors"), bytes(resumed.path(), "model.safetensors"));
+    let steps = |out: &Path| {
+        let text = fs::read_to_string(out.join("metrics.csv")).unwrap();
+        text.lines().skip(1).map(|line| line.split(',').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(steps(straight.path()), ["6", "12"]);
+    assert_eq!(steps(resumed.path()), ["5", "6", "12"]);
+}
+
+#[test]
+fn another_seed_gives_other_weights() {
+    let data = pictures(21);
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    trained(data.path(), one.path(), &[]);
+    trained(data.path(), two.path(), &["--seed", "6"]);
+    assert_ne!(bytes(one.path(), "model.safetensors"), bytes(two.path(), "model.safetensors"));
+}
+
+#[test]
+fn a_run_leaves_metrics_a_curve_a_sheet_and_names_broken_files() {
+    let data = pictures(22);
+    fs::write(data.path().join("000.png"), b"no picture").unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let said = trained(data.path(), out.path(), &["--norm-pix", "--mask", "block", "--ratio", "0.5"]);
+    assert_eq!(said.matches("000.png").count(), 1, "{said}");
+    for name in ["metrics.csv", "loss.png", "sheet-000000006.jpg", "sheet-000000012.jpg"] {
+        assert!(out.path().join(name).exists(), "{name}");
+    }
+    let spec = fs::read_to_string(out.path().join("step-000000012/spec.toml")).unwrap();
+    assert!(spec.contains("norm_pix = true"), "{spec}");
+}
+
+#[test]
+fn wrong_use_is_said_in_a_sentence() {
+    let (empty, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let said = |more: &[&str], data: &Path| {
+        let output = train(data, out.path(), more);
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert!(said(&[], empty.path()).contains("no pictures in"));
+    assert!(said(&["--device", "tpu"], empty.path()).contains("no device is called `tpu`"));
+    assert!(said(&["--ratio", "0.9..0.2"], empty.path()).contains("no range of ratios"));
+    let data = pictures(20);
+    assert!(said(&["--resume"], data.path()).contains("holds no checkpoint"));
+    trained(data.path(), out.path(), &["--stop-after", "1"]);
+    assert!(said(&[], data.path()).contains("--resume"));
+}

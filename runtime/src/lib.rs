@@ -1,0 +1,61 @@
+//! Runs masked autoencoders: frames in, features or reconstructions out.
+//!
+//! A masked autoencoder sees some patches of a picture and knows the rest. Its encoder reads the visible patches alone,
+//! so what it costs falls with what it is shown.
+//!
+//! ```no_run
+//! use glimpse_models::Bundle;
+//! use glimpse_runtime::{Mask, Model, Options, Preprocessor, patchify, unpatchify};
+//! use ndarray::Array3;
+//!
+//! let bundle = Bundle::open("models/glimpse-tiny")?;
+//! let mut model = Model::load(&bundle, &Options::default())?;
+//! let mut preprocessor = Preprocessor::new(model.spec());
+//! let mask = Mask::random(model.grid(), 0.75, 7)?;
+//!
+//! let frame = Array3::<u8>::zeros((480, 640, 3)); // from a camera, say
+//! let image = preprocessor.image_from_frame(frame.view())?; // [3, S, S]
+//! let patches = patchify(image, model.grid())?; // [L, P·P·3]
+//! let tokens = model.encode(patches.view(), &mask)?; // [N+1, C]: features
+//! let painted = model.reconstruct(patches.view(), &mask)?; // [L, P·P·3]
+//! let picture = preprocessor.frame_from_image(unpatchify(painted, mask.grid())?.view())?; // [S, S, 3]
+//! # Ok::<(), glimpse_runtime::Error>(())
+//! ```
+//!
+//! The files stand in the order of that flow:
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `preprocess.rs` | [`Preprocessor`]: a frame to a model's image, and back |
+//! | `patchify.rs` | [`patchify`], [`unpatchify`]: an image to patches, and back |
+//! | `mask.rs` | [`Mask`]: which patches are visible |
+//! | `model.rs` | [`Model`]: patches to features or to all patches |
+//! | `cpu.rs` | the engine below it |
+//! | `composite.rs` | [`composite`]: painted pixels into the picture, in the hole alone |
+//! | `inpaint/` | [`inpaint`]: holes of any shape in pictures of any size |
+//! | `machine.rs` | [`Machine`]: what the CPU can do |
+//! | `reference.rs` | [`reference`]: a scalar twin of each of these, that tests compare with |
+//! | `error.rs` | [`Error`]: one variant for each way any of this can fail |
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests unwrap freely")
+)]
+
+mod composite;
+mod cpu;
+mod error;
+pub mod inpaint;
+mod machine;
+mod mask;
+mod model;
+mod patchify;
+mod preprocess;
+pub mod reference;
+
+pub use composite::composite;
+pub use error::{Error, Result};
+pub use machine::Machine;
+pub use mask::Mask;
+pub use model::{Model, Options};
+pub use patchify::{patchify, patchify_into, unpatchify};
+pub use preprocess::{Preprocessor, resize};

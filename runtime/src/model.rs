@@ -1,0 +1,167 @@
+//! A bundle's model, ready to run.
+
+use glimpse_models::{Bundle, ModelSpec, Part, PatchGrid, Precision};
+use ndarray::{ArrayView2, ArrayViewMut1};
+use tract_onnx::prelude::{TValue, TractError, TractResult};
+
+use crate::cpu::{Buffer, Plan, Threads};
+use crate::{Error, Mask, Result};
+
+/// How a model is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Which form of the weights is loaded.
+    ///
+    /// - [`Precision::Int8`]: int8 weights. In this release they are widened as they are loaded, and the arithmetic is
+    ///   in f32.
+    /// - [`Precision::F32`]: f32 weights; of a bundle that has the int8 form alone, that one, widened.
+    pub precision: Precision,
+    /// How many threads a run takes; one a core if `None`. The answer does not depend on it.
+    pub threads: Option<usize>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { precision: Precision::Int8, threads: None }
+    }
+}
+
+/// A masked autoencoder: patches in, tokens or a whole picture's patches out.
+///
+/// One model serves every mask, however much is visible. It keeps its buffers and its engine's state from call to call,
+/// which is why calls borrow it mutably and their answers borrow from it.
+#[derive(Debug)]
+pub struct Model {
+    bundle: String,
+    spec: ModelSpec,
+    encoder: Plan,
+    decoder: Option<Plan>,
+    patches: Buffer,
+    positions: Buffer,
+    restore: Buffer,
+    answer: Option<TValue>,
+}
+
+impl Model {
+    /// Loads a bundle's graphs.
+    ///
+    /// # Errors
+    /// [`Error::FormMissing`] if the bundle has no int8 form and that is asked for, [`Error::Threads`] if that many
+    /// threads cannot be had, [`Error::Engine`] if the engine refuses a graph.
+    pub fn load(bundle: &Bundle, options: &Options) -> Result<Self> {
+        let threads = Threads::new(options.threads)?;
+        let form = form(bundle, options.precision);
+        let plan = |part| {
+            let missing = || Error::FormMissing { bundle: bundle.name().to_owned(), precision: options.precision };
+            let onnx = bundle.graph(part, form).ok_or_else(missing)?;
+            Plan::new(part, bundle.spec(), onnx, &threads).map_err(engine(bundle.name(), part, "planning"))
+        };
+        Ok(Self {
+            bundle: bundle.name().to_owned(),
+            spec: *bundle.spec(),
+            encoder: plan(Part::Encoder)?,
+            decoder: bundle.spec().decoder().map(|_| plan(Part::Decoder)).transpose()?,
+            patches: Buffer::default(),
+            positions: Buffer::default(),
+            restore: Buffer::default(),
+            answer: None,
+        })
+    }
+
+    /// What the model is.
+    #[must_use]
+    pub fn spec(&self) -> &ModelSpec {
+        &self.spec
+    }
+
+    /// The grid that masks must be made for.
+    #[must_use]
+    pub fn grid(&self) -> PatchGrid {
+        self.spec.grid()
+    }
+
+    /// Features: a token for the whole picture (the class token, first) and one for each visible patch. The masked
+    /// patches are not read, and cost nothing.
+    ///
+    /// # Shapes
+    /// - `patches`: `[L, P·P·3]`, all of the picture's
+    /// - returns `[N+1, C]`, valid until the next call
+    ///
+    /// # Units
+    /// In: normalized by the spec's mean and std.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] or [`Error::OtherGrid`] if patches or mask are not the model's, [`Error::Engine`] if the engine
+    /// fails.
+    pub fn encode(&mut self, patches: ArrayView2<f32>, mask: &Mask) -> Result<ArrayView2<'_, f32>> {
+        let tokens = self.tokens(patches, mask)?;
+        let shape = [mask.visible().len() + 1, self.spec.encoder().width];
+        matrix(self.answer.insert(tokens), shape).map_err(engine(&self.bundle, Part::Encoder, "running"))
+    }
+
+    /// All of the picture's patches, from its visible ones. The model is trained for the masked ones alone: what it says
+    /// about a visible patch is of no use.
+    ///
+    /// # Shapes
+    /// - `patches`: `[L, P·P·3]`, all of the picture's; the masked ones are not read
+    /// - returns `[L, P·P·3]`, valid until the next call
+    ///
+    /// # Units
+    /// As in the patches that come in; of a `norm_pix` model, each patch normalized by its own mean and variance.
+    ///
+    /// # Errors
+    /// [`Error::DecoderMissing`] if the model gives features alone, and those of [`Model::encode`].
+    pub fn reconstruct(&mut self, patches: ArrayView2<f32>, mask: &Mask) -> Result<ArrayView2<'_, f32>> {
+        let tokens = self.tokens(patches, mask)?;
+        let missing = || Error::DecoderMissing { bundle: self.bundle.clone() };
+        let decoder = self.decoder.as_mut().ok_or_else(missing)?;
+        let failed = engine(&self.bundle, Part::Decoder, "running");
+        let restore = |places: &mut [i64]| places.copy_from_slice(mask.restore());
+        let painted = self
+            .restore
+            .fill(&[mask.restore().len()], restore)
+            .and_then(|restore| decoder.run(tokens, restore))
+            .map_err(&failed)?;
+        let shape = [self.spec.grid().len(), self.spec.grid().patch_len()];
+        matrix(self.answer.insert(painted), shape).map_err(&failed)
+    }
+
+    /// Runs the encoder: `[N+1, C]`.
+    fn tokens(&mut self, patches: ArrayView2<f32>, mask: &Mask) -> Result<TValue> {
+        let (grid, visible) = (self.grid(), mask.visible());
+        Error::check_shape("patches", &[grid.len(), grid.patch_len()], patches.shape())?;
+        if mask.grid() != grid {
+            let (rows, cols) = (grid.rows(), grid.cols());
+            return Err(Error::OtherGrid { rows, cols, got_rows: mask.grid().rows(), got_cols: mask.grid().cols() });
+        }
+        let gather = |rows: &mut [f32]| {
+            for (row, &index) in rows.chunks_exact_mut(grid.patch_len()).zip(visible) {
+                ArrayViewMut1::from(row).assign(&patches.row(index));
+            }
+        };
+        let mut run = || -> TractResult<TValue> {
+            let patches = self.patches.fill(&[visible.len(), grid.patch_len()], gather)?;
+            let positions = self.positions.fill(&[visible.len()], |p| p.copy_from_slice(mask.positions()))?;
+            self.encoder.run(patches, positions)
+        };
+        run().map_err(engine(&self.bundle, Part::Encoder, "running"))
+    }
+}
+
+/// The form of the weights that is loaded where `asked` is asked for.
+fn form(bundle: &Bundle, asked: Precision) -> Precision {
+    match asked {
+        Precision::F32 if bundle.graph(Part::Encoder, Precision::F32).is_none() => Precision::Int8,
+        asked => asked,
+    }
+}
+
+/// The engine's answer as a matrix.
+fn matrix(answer: &TValue, shape: [usize; 2]) -> TractResult<ArrayView2<'_, f32>> {
+    Ok(ArrayView2::from_shape(shape, answer.try_as_plain_ram()?.as_slice::<f32>()?)?)
+}
+
+/// Says which graph the engine failed in.
+fn engine(bundle: &str, part: Part, doing: &'static str) -> impl Fn(TractError) -> Error {
+    move |source| Error::Engine { bundle: bundle.to_owned(), part, doing, source: source.into() }
+}

@@ -1,0 +1,140 @@
+//! Between a camera's frame and a model's image.
+
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
+use glimpse_models::ModelSpec;
+use ndarray::{Array3, ArrayView3, Axis, Zip};
+
+use crate::{Error, Result};
+
+/// Brings frames to a model's side and its normalization, and back. Made once, it keeps its buffers
+/// from frame to frame.
+#[derive(Debug)]
+pub struct Preprocessor {
+    mean: [f32; 3],
+    std: [f32; 3],
+    resizer: Resizer,
+    resized: Array3<u8>,
+    image: Array3<f32>,
+}
+
+impl Preprocessor {
+    /// For a model with this spec.
+    #[must_use]
+    pub fn new(spec: &ModelSpec) -> Self {
+        let side = spec.image_side();
+        Self {
+            mean: spec.mean(),
+            std: spec.std(),
+            resizer: Resizer::new(),
+            resized: Array3::zeros((side, side, 3)),
+            image: Array3::zeros((3, side, side)),
+        }
+    }
+
+    /// Resizes a frame to the model's side (bicubic, with antialiasing) and normalizes it. The
+    /// whole frame is used, so one that is not square is squeezed: cut it before where that
+    /// matters.
+    ///
+    /// # Shapes
+    /// - `frame`: `[H, W, 3]`, of any size
+    /// - returns `[3, S, S]`, `S` the spec's image side, valid until the next frame
+    ///
+    /// # Units
+    /// In: 0 to 255. Out: normalized by the spec's mean and std.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] without three channels, [`Error::EmptyPicture`] without a pixel.
+    pub fn image_from_frame(&mut self, frame: ArrayView3<u8>) -> Result<ArrayView3<'_, f32>> {
+        resize_into(&mut self.resizer, frame, &mut self.resized)?;
+        let Self { mean, std, resized, image, .. } = self;
+        normalize_into(resized.view(), *mean, *std, image);
+        Ok(image.view())
+    }
+
+    /// Undoes the normalization and rounds to bytes; what lies outside 0 to 255 is cut off.
+    ///
+    /// # Shapes
+    /// - `image`: `[3, H, W]`, of any size
+    /// - returns `[H, W, 3]`
+    ///
+    /// # Units
+    /// In: normalized by the spec's mean and std. Out: 0 to 255.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] without three channels.
+    pub fn frame_from_image(&self, image: ArrayView3<f32>) -> Result<Array3<u8>> {
+        let (channels, height, width) = image.dim();
+        Error::check_shape("image", &[3, height, width], &[channels, height, width])?;
+        let mut frame = Array3::zeros((height, width, 3));
+        for (channel, plane) in image.axis_iter(Axis(0)).enumerate() {
+            let (scale, offset) = (255.0 * self.std[channel], 255.0 * self.mean[channel]);
+            let bytes = frame.index_axis_mut(Axis(2), channel);
+            // `as` cuts off what a byte cannot hold.
+            Zip::from(bytes).and(plane).for_each(|byte, &value| {
+                *byte = (value * scale + offset).round() as u8;
+            });
+        }
+        Ok(frame)
+    }
+}
+
+/// Resizes a picture: bicubic (Catmull–Rom), with antialiasing where it shrinks.
+///
+/// # Shapes
+/// - `picture`: `[H, W, 3]`, of any size
+/// - returns `[height_px, width_px, 3]`
+///
+/// # Errors
+/// [`Error::Shape`] without three channels, [`Error::EmptyPicture`] if either size is zero.
+pub fn resize(picture: ArrayView3<u8>, height_px: usize, width_px: usize) -> Result<Array3<u8>> {
+    if height_px == 0 || width_px == 0 {
+        return Err(Error::EmptyPicture { what: "resized picture", height_px, width_px });
+    }
+    let mut resized = Array3::zeros((height_px, width_px, 3));
+    resize_into(&mut Resizer::new(), picture, &mut resized)?;
+    Ok(resized)
+}
+
+fn resize_into(resizer: &mut Resizer, from: ArrayView3<u8>, to: &mut Array3<u8>) -> Result<()> {
+    let (height_px, width_px, channels) = from.dim();
+    Error::check_shape("frame", &[height_px, width_px, 3], &[height_px, width_px, channels])?;
+    if height_px == 0 || width_px == 0 {
+        return Err(Error::EmptyPicture { what: "frame", height_px, width_px });
+    }
+    if from.dim() == to.dim() {
+        to.assign(&from);
+        return Ok(());
+    }
+    let (to_height_px, to_width_px, _) = to.dim();
+    let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Resize {
+        from: (height_px, width_px),
+        to: (to_height_px, to_width_px),
+        source,
+    };
+    let from = from.as_standard_layout();
+    let source = from.as_slice().unwrap_or_default();
+    let target = to.as_slice_mut().unwrap_or_default();
+    let source = TypedImageRef::<U8x3>::from_buffer(width_px as u32, height_px as u32, source)
+        .map_err(|error| failed(error.into()))?;
+    let mut target = TypedImage::from_buffer(to_width_px as u32, to_height_px as u32, target)
+        .map_err(|error| failed(error.into()))?;
+    let bicubic = ResizeAlg::Convolution(FilterType::CatmullRom);
+    let options = ResizeOptions::new().resize_alg(bicubic).use_alpha(false);
+    resizer
+        .resize_typed(&source, &mut target, &options)
+        .map_err(|error| failed(error.into()))
+}
+
+/// `[H, W, 3]` bytes to `[3, H, W]` normalized values.
+fn normalize_into(frame: ArrayView3<u8>, mean: [f32; 3], std: [f32; 3], image: &mut Array3<f32>) {
+    for (channel, plane) in image.axis_iter_mut(Axis(0)).enumerate() {
+        let scale = 1.0 / (255.0 * std[channel]);
+        let offset = -mean[channel] / std[channel];
+        let bytes = frame.index_axis(Axis(2), channel);
+        Zip::from(plane).and(bytes).for_each(|value, &byte| {
+            *value = f32::from(byte) * scale + offset;
+        });
+    }
+}

@@ -1,0 +1,95 @@
+//! What a model promises besides being right.
+#![allow(clippy::unwrap_used, reason = "tests unwrap freely")]
+
+mod common;
+
+use glimpse_models::{Bundle, BundleFile, Existing, Part, PatchGrid, Precision};
+use glimpse_runtime::{Error, Mask, Model, Options};
+use ndarray::Array2;
+
+use common::{bundle, model};
+
+/// Patches with some structure and no symmetry.
+fn patches(grid: PatchGrid) -> Array2<f32> {
+    Array2::from_shape_fn((grid.len(), grid.patch_len()), |(index, value)| {
+        ((index * 31 + value * 7) % 101) as f32 / 50.0 - 1.0
+    })
+}
+
+#[test]
+fn the_answer_does_not_depend_on_threads() {
+    let bundle = bundle();
+    let patches = patches(bundle.spec().grid());
+    let mask = Mask::random(bundle.spec().grid(), 0.25, 3).unwrap();
+    let answers: Vec<_> = [1, 2, 3]
+        .into_iter()
+        .map(|threads| {
+            let mut model = model(&bundle, Precision::Int8, threads);
+            model.reconstruct(patches.view(), &mask).unwrap().to_owned()
+        })
+        .collect();
+    assert!(answers.iter().all(|answer| answer == answers[0]));
+}
+
+#[test]
+fn a_model_has_no_memory_of_other_masks() {
+    let bundle = bundle();
+    let grid = bundle.spec().grid();
+    let patches = patches(grid);
+    let mut kept = model(&bundle, Precision::Int8, 1);
+    for (ratio, seed) in [(0.0, 1), (0.9, 2), (0.5, 3), (0.9, 4), (0.9, 5)] {
+        let mask = Mask::blocks(grid, ratio, seed).unwrap();
+        let got = kept.encode(patches.view(), &mask).unwrap().to_owned();
+        assert_eq!(got.dim(), (mask.visible().len() + 1, bundle.spec().encoder().width));
+        let mut fresh = model(&bundle, Precision::Int8, 1);
+        assert_eq!(got, fresh.encode(patches.view(), &mask).unwrap());
+    }
+}
+
+#[test]
+fn what_is_masked_is_not_read() {
+    let bundle = bundle();
+    let grid = bundle.spec().grid();
+    let mask = Mask::random(grid, 0.5, 1).unwrap();
+    let patches = patches(grid);
+    let mut spoiled = patches.clone();
+    for &index in mask.masked() {
+        spoiled.row_mut(index).fill(f32::NAN);
+    }
+    let mut model = model(&bundle, Precision::Int8, 1);
+    let answer = model.reconstruct(patches.view(), &mask).unwrap().to_owned();
+    assert_eq!(answer, model.reconstruct(spoiled.view(), &mask).unwrap());
+}
+
+#[test]
+fn what_does_not_fit_the_model_is_refused() {
+    let bundle = bundle();
+    let grid = bundle.spec().grid();
+    let mut model = model(&bundle, Precision::Int8, 1);
+    let few = Array2::zeros((grid.len() - 1, grid.patch_len()));
+    let refused = model.encode(few.view(), &Mask::all_visible(grid));
+    assert!(matches!(refused, Err(Error::Shape { what: "patches", .. })));
+    let other = PatchGrid::new(grid.height(), grid.width() * 2, grid.patch()).unwrap();
+    let refused = model.encode(patches(grid).view(), &Mask::all_visible(other));
+    assert!(matches!(refused, Err(Error::OtherGrid { .. })));
+    let refused = Model::load(&bundle, &Options { threads: Some(0), ..Options::default() });
+    assert!(matches!(refused, Err(Error::Threads { threads: 0, .. })));
+}
+
+#[test]
+fn a_missing_int8_form_is_named_with_the_way_to_it() {
+    let bundle = bundle();
+    let mut files = bundle.files().clone();
+    for part in Part::ALL {
+        let graph = files.remove(&BundleFile::Graph(part, Precision::Int8)).unwrap();
+        files.insert(BundleFile::Graph(part, Precision::F32), graph);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("f32-alone");
+    Bundle::write(&folder, bundle.manifest(), &files, Existing::Refuse).unwrap();
+    let bundle = Bundle::open(&folder).unwrap();
+    let refused = Model::load(&bundle, &Options::default()).unwrap_err();
+    assert!(matches!(refused, Error::FormMissing { precision: Precision::Int8, .. }));
+    let sentence = refused.to_string();
+    assert!(sentence.contains(bundle.name()) && sentence.contains("glimpse-export quantize"), "{sentence}");
+}
