@@ -9,6 +9,7 @@
 //! | [`train`] | batches → checkpoints, metrics, contact sheets |
 //! | [`emit`] | a checkpoint → a bundle: ONNX files, golden answers, a card |
 //! | [`quantize`] | a bundle's linear weights → int8, and what that costs |
+//! | [`verify`] | a bundle beside burn, and its painting beside classical fills |
 //! | [`weights`] | named tensors, in and out of files |
 //! | [`device`] | where the numbers are crunched |
 //! | [`sheet`] | pictures side by side |
@@ -25,4 +26,5 @@ pub mod model;
 pub mod quantize;
 pub mod sheet;
 pub mod train;
+pub mod verify;
 pub mod weights;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use glimpse_export::verify::CheckFailed;
 
 mod command;
 
@@ -27,6 +28,8 @@ enum Command {
     Emit(command::emit::Args),
     /// The int8 form into a bundle.
     Quantize(command::quantize::Args),
+    /// A bundle beside burn, and its painting beside classical fills.
+    Verify(command::verify::Args),
 }
 
 fn main() -> ExitCode {
@@ -34,12 +37,13 @@ fn main() -> ExitCode {
         Command::Train(args) => command::train::run(&args),
         Command::Emit(args) => command::emit::run(&args),
         Command::Quantize(args) => command::quantize::run(&args),
+        Command::Verify(args) => command::verify::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("glimpse-export: {error:#}");
-            ExitCode::from(2)
+            ExitCode::from(if error.is::<CheckFailed>() { 1 } else { 2 })
         }
     }
 }

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests unwrap freely")]
 
 use std::path::Path;
+use std::process::Command;
 
-use assert_cmd::Command;
 use glimpse_export::model::random_weights;
 use glimpse_models::{Bundle, Family, ModelSpec, Precision, RawSpec, Transformer};
 
@@ -34,12 +34,8 @@ fn write_checkpoint(folder: &Path) -> ModelSpec {
 
 /// Runs the program in `folder` and returns what it wrote to stdout, or, when it fails with code 2, to stderr.
 fn run(folder: &Path, words: &str) -> Result<String, String> {
-    let output = Command::cargo_bin("glimpse-export")
-        .unwrap()
-        .current_dir(folder)
-        .args(words.split(' '))
-        .output()
-        .unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_glimpse-export")).current_dir(folder).args(words.split(' ')).output().unwrap();
     if output.status.success() {
         return Ok(String::from_utf8(output.stdout).unwrap());
     }

@@ -3,7 +3,8 @@
 //! A masked autoencoder sees some patches of a picture and knows the rest. Its encoder reads the visible patches alone,
 //! so what it costs falls with what it is shown.
 //!
-//! ```no_run
+//! ```
+//! # std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))?;
 //! use glimpse_models::Bundle;
 //! use glimpse_runtime::{Mask, Model, Options, Preprocessor, patchify, unpatchify};
 //! use ndarray::Array3;
@@ -19,7 +20,8 @@
 //! let tokens = model.encode(patches.view(), &mask)?; // [N+1, C]: features
 //! let painted = model.reconstruct(patches.view(), &mask)?; // [L, P·P·3]
 //! let picture = preprocessor.frame_from_image(unpatchify(painted, mask.grid())?.view())?; // [S, S, 3]
-//! # Ok::<(), glimpse_runtime::Error>(())
+//! # assert_eq!(picture.dim(), (model.spec().image_side(), model.spec().image_side(), 3));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! The files stand in the order of that flow:

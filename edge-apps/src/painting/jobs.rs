@@ -46,6 +46,14 @@ impl Plan {
         Ok(plan)
     }
 
+    /// Makes the folders that outputs go to.
+    pub fn make_folders(&self) -> Result<()> {
+        for folder in self.jobs.iter().filter_map(|job| job.output.parent()) {
+            std::fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))?;
+        }
+        Ok(())
+    }
+
     fn check_outputs(&self, output: &Path, to_folder: bool, force: bool) -> Result<()> {
         if to_folder && output.exists() && !output.is_dir() {
             bail!("{} is a file; several pictures go to a folder, so give one with -o", output.display());

@@ -39,7 +39,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     ensure!(args.force || !out.exists(), "{} exists already: --force replaces it", out.display());
     let folder = out.file_name().and_then(|name| name.to_str());
     let name = args.name.as_deref().or(folder).context("the output folder's name is no text: give --name")?;
-    let read_card = |path: &PathBuf| std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()));
+    let read_card =
+        |path: &PathBuf| std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()));
     let card = args.card.as_ref().map(read_card).transpose()?;
 
     let progress = ProgressBar::new_spinner()

@@ -3,3 +3,4 @@
 pub mod emit;
 pub mod quantize;
 pub mod train;
+pub mod verify;

@@ -33,7 +33,9 @@ pub fn card(name: &str, licence: &str, spec: &ModelSpec, training: &Training) ->
     }
 
     card.push_str("\n## Quality and limits\n\nNot measured yet: `glimpse-export verify` measures a bundle. ");
-    card.push_str("A model knows the kind of pictures that it was trained on; what it paints is a guess, not what was there.\n");
+    card.push_str(
+        "A model knows the kind of pictures that it was trained on; what it paints is a guess, not what was there.\n",
+    );
     card
 }
 
@@ -51,7 +53,9 @@ fn stack(stack: Transformer, parameters: u64) -> String {
 fn purpose(spec: &ModelSpec) -> &'static str {
     match (spec.decoder(), spec.norm_pix()) {
         (None, _) => "features (it has no decoder)",
-        (Some(_), true) => "features; not for painting, as it predicts patches normalized by their own mean and variance",
+        (Some(_), true) => {
+            "features; not for painting, as it predicts patches normalized by their own mean and variance"
+        }
         (Some(_), false) => "features and painting",
     }
 }
@@ -86,6 +90,8 @@ mod tests {
         assert!(text.contains("- steps: `12`\n") && text.contains("- data: `a 'folder'`\n") && !text.contains("seed"));
         assert!(text.contains("| Licence | MIT |\n| Good for | features and painting |\n"));
         let text = card("small", "MIT", &small_spec(false), &Training::default());
-        assert!(text.contains("it has no decoder") && text.contains("Nothing is recorded.") && !text.contains("| Decoder"));
+        assert!(
+            text.contains("it has no decoder") && text.contains("Nothing is recorded.") && !text.contains("| Decoder")
+        );
     }
 }

@@ -97,10 +97,8 @@ impl<'a> GraphBuilder<'a> {
     pub fn layer_norm(&mut self, key: &str, x: &str) -> anyhow::Result<String> {
         let weight = self.weight(&format!("{key}.weight"))?;
         let bias = self.weight(&format!("{key}.bias"))?;
-        let attributes = vec![
-            AttributeProto::from_i64("axis", -1),
-            AttributeProto::from_f32("epsilon", self.layer_norm_epsilon),
-        ];
+        let attributes =
+            vec![AttributeProto::from_i64("axis", -1), AttributeProto::from_f32("epsilon", self.layer_norm_epsilon)];
         Ok(self.node("LayerNormalization", key, &[x, &weight, &bias], attributes))
     }
 

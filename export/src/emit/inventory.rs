@@ -97,7 +97,8 @@ mod tests {
     fn the_list_has_as_many_numbers_as_the_spec_counts() {
         for spec in [small_spec(true), small_spec(false)] {
             for part in Part::ALL {
-                let count: usize = inventory(&spec, part).iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+                let count: usize =
+                    inventory(&spec, part).iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
                 assert_eq!(count as u64, spec.parameters(part));
             }
         }
@@ -121,7 +122,12 @@ mod tests {
         }
         broken.insert("head.weight", vec![1], vec![0.0]);
         let report = check(&spec, &broken).unwrap_err().to_string();
-        for line in ["missing: mask_token", "misshapen: blocks.1.attn.proj.weight", "surplus: head.weight [1]", "not finite: norm.bias"] {
+        for line in [
+            "missing: mask_token",
+            "misshapen: blocks.1.attn.proj.weight",
+            "surplus: head.weight [1]",
+            "not finite: norm.bias",
+        ] {
             assert!(report.contains(line), "{line} is not in {report}");
         }
     }

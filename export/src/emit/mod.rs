@@ -53,9 +53,8 @@ pub fn emit(checkpoint: &Checkpoint, labels: &Labels) -> anyhow::Result<(Manifes
     }
     let cases = golden::cases(spec, weights).context("asking the model the golden questions")?;
     add(BundleFile::Golden, golden::to_bytes(spec, &cases)?);
-    let text = labels
-        .card
-        .map_or_else(|| card::card(labels.name, labels.licence, spec, checkpoint.training()), str::to_owned);
+    let text =
+        labels.card.map_or_else(|| card::card(labels.name, labels.licence, spec, checkpoint.training()), str::to_owned);
     add(BundleFile::Card, text.into_bytes());
     Ok((manifest, files))
 }

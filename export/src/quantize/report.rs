@@ -54,6 +54,8 @@ pub struct CaseReport {
     pub token_cosine_min: f64,
     /// The mean of these cosines.
     pub token_cosine_mean: f64,
+    /// Norm of the difference of all tokens over the norm of those of f32.
+    pub token_relative_error: f64,
     /// Norm of the difference of the painted patches over the norm of those of f32; none without a decoder.
     pub painted_relative_error: Option<f64>,
 }
@@ -61,7 +63,14 @@ pub struct CaseReport {
 impl Report {
     /// A report of a bundle that nothing is known of yet.
     pub(super) fn new(bundle: &str) -> Self {
-        Self { bundle: bundle.to_owned(), layers: Vec::new(), cases: Vec::new(), bytes_f32: 0, bytes_int8: 0, bytes_saved: 0 }
+        Self {
+            bundle: bundle.to_owned(),
+            layers: Vec::new(),
+            cases: Vec::new(),
+            bytes_f32: 0,
+            bytes_int8: 0,
+            bytes_saved: 0,
+        }
     }
 
     pub(super) fn add_part(&mut self, part: Part, layers: &[Layer], bytes_f32: usize, bytes_int8: usize) {
@@ -79,7 +88,9 @@ impl Report {
                 name: question.name,
                 token_cosine_min: cosines.iter().copied().fold(1.0, f64::min),
                 token_cosine_mean: cosines.iter().sum::<f64>() / cosines.len() as f64,
-                painted_relative_error: (!right.painted.is_empty()).then(|| relative_error(&right.painted, &found.painted)),
+                token_relative_error: relative_error(&right.tokens, &found.tokens),
+                painted_relative_error: (!right.painted.is_empty())
+                    .then(|| relative_error(&right.painted, &found.painted)),
             }
         };
         self.cases = questions.iter().zip(right).zip(found).map(case).collect();
@@ -136,23 +147,28 @@ impl fmt::Display for Report {
                 layer.bytes_int8
             )?;
         }
-        writeln!(f, "\n{:8}  {:>16}  {:>17}  {:>13}", "patches", "token cosine min", "token cosine mean", "painted error")?;
+        writeln!(
+            f,
+            "\n{:8}  {:>16}  {:>17}  {:>11}  {:>13}",
+            "patches", "token cosine min", "token cosine mean", "token error", "painted error"
+        )?;
         for case in &self.cases {
-            let painted = case.painted_relative_error.map_or("-".to_owned(), |error| format!("{:.3}%", 100.0 * error));
+            let percent = |error: f64| format!("{:.3}%", 100.0 * error);
             writeln!(
                 f,
-                "{:8}  {:>16.6}  {:>17.6}  {painted:>13}",
-                case.name, case.token_cosine_min, case.token_cosine_mean
+                "{:8}  {:>16.6}  {:>17.6}  {:>11}  {:>13}",
+                case.name,
+                case.token_cosine_min,
+                case.token_cosine_mean,
+                percent(case.token_relative_error),
+                case.painted_relative_error.map_or("-".to_owned(), percent)
             )?;
         }
         let part = 100.0 * self.bytes_int8 as f64 / self.bytes_f32 as f64;
         write!(
             f,
             "\n{}: {} bytes in f32, {} in int8 ({part:.1}%): {} saved",
-            self.bundle,
-            self.bytes_f32,
-            self.bytes_int8,
-            self.bytes_saved
+            self.bundle, self.bytes_f32, self.bytes_int8, self.bytes_saved
         )
     }
 }

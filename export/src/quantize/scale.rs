@@ -31,7 +31,8 @@ impl Quantized {
     pub fn from_weights(weights: &[f32], outputs: usize) -> Self {
         let column = |m: usize| -> Vec<f32> { weights.iter().skip(m).step_by(outputs).copied().collect() };
         let scales: Vec<f32> = (0..outputs).into_par_iter().map(|m| best_scale(&column(m))).collect();
-        let codes = weights.chunks(outputs).flat_map(|row| row.iter().zip(&scales).map(|(&w, &s)| code(w, s))).collect();
+        let codes =
+            weights.chunks(outputs).flat_map(|row| row.iter().zip(&scales).map(|(&w, &s)| code(w, s))).collect();
         Self { codes, scales }
     }
 

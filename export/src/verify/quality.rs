@@ -54,6 +54,7 @@ enum Method {
     MeanFill,
     Telea,
     NavierStokes,
+    Membrane,
     Pasted(Precision),
     Glimpse(Precision),
 }
@@ -64,6 +65,7 @@ impl Method {
             Self::MeanFill => "mean_fill".to_owned(),
             Self::Telea => "telea".to_owned(),
             Self::NavierStokes => "navier_stokes".to_owned(),
+            Self::Membrane => "membrane".to_owned(),
             Self::Pasted(precision) => format!("pasted_{precision}"),
             Self::Glimpse(precision) => format!("glimpse_{precision}"),
         }
@@ -74,6 +76,7 @@ impl Method {
             Self::MeanFill => "mean fill".to_owned(),
             Self::Telea => "Telea".to_owned(),
             Self::NavierStokes => "Navier–Stokes".to_owned(),
+            Self::Membrane => "Glimpse without its model".to_owned(),
             Self::Pasted(precision) => format!("model's answer, pasted ({precision})"),
             Self::Glimpse(precision) => format!("Glimpse ({precision})"),
         }
@@ -201,6 +204,9 @@ fn fill(
     if let Some(ClassicFills { telea, navier_stokes }) = classic {
         fills.insert(Method::Telea, telea);
         fills.insert(Method::NavierStokes, navier_stokes);
+    }
+    if let Some((_, painter)) = painters.first_mut() {
+        fills.insert(Method::Membrane, painter.membrane(&trial.blank, &trial.hole)?);
     }
     for (precision, painter) in painters {
         fills.insert(Method::Glimpse(*precision), painter.inpaint(&trial.blank, &trial.hole)?);

@@ -139,11 +139,14 @@ fn parity_markdown(text: &mut String, parity: &[Comparison]) {
 fn painting_markdown(text: &mut String, painting: &Painting) {
     let Painting { pictures, passed_over, seed, holes_per_picture, definitions, tables } = painting;
     let _ = writeln!(text, "\n## Painting\n");
-    let _ = write!(text, "{pictures} pictures, {holes_per_picture} of each class of holes a picture, seed {seed}");
-    let _ = if *passed_over > 0 { writeln!(text, "; {passed_over} files passed over.") } else { writeln!(text, ".") };
+    let _ = writeln!(text, "{pictures} pictures with {holes_per_picture} holes of each class in each, seed {seed}.");
+    if *passed_over > 0 {
+        let _ = writeln!(text, "Files that could not be used: {passed_over}.");
+    }
     for table in tables {
         let _ = writeln!(text, "\n### {}", table.title);
         metric_markdown(text, "Masked PSNR, dB", table, |quality| decimals(quality.psnr_db, 2));
+        metric_markdown(text, "PSNR over mean fill, dB", table, |quality| decimals(quality.psnr_over_mean_fill_db, 2));
         metric_markdown(text, "Masked SSIM", table, |quality| decimals(quality.ssim, 3));
     }
     let _ = writeln!(text, "\n- Holes: {}", definitions.holes);
@@ -208,7 +211,7 @@ mod tests {
         assert!(text.contains("| Masked PSNR, dB | mean_fill | glimpse_int8 |\n| --- | ---: | ---: |\n"), "{text}");
         assert!(text.contains("| 10–20% | 12.00 | 15.00 ± 1.00 |\n"), "{text}");
         assert!(text.contains("| 10–20% | 12.000 | 15.000 ± 1.000 |\n"), "{text}");
-        assert!(text.contains("1 files passed over"), "{text}");
+        assert!(text.contains("could not be used: 1."), "{text}");
     }
 
     #[test]

@@ -25,11 +25,11 @@ const C2: f64 = (0.03 * 255.0) * (0.03 * 255.0);
 /// weights of its section III.C.
 #[must_use]
 pub fn ssim_map(a: &Array2<f64>, b: &Array2<f64>) -> Array2<f64> {
-    let mean_a = blur(a.view());
-    let mean_b = blur(b.view());
-    let variance_a = blur((a * a).view()) - &mean_a * &mean_a;
-    let variance_b = blur((b * b).view()) - &mean_b * &mean_b;
-    let covariance = blur((a * b).view()) - &mean_a * &mean_b;
+    let mean_a = blur(&a.view());
+    let mean_b = blur(&b.view());
+    let variance_a = blur(&(a * a).view()) - &mean_a * &mean_a;
+    let variance_b = blur(&(b * b).view()) - &mean_b * &mean_b;
+    let covariance = blur(&(a * b).view()) - &mean_a * &mean_b;
 
     let mut similarity = (variance_a + variance_b + C2) * (&mean_a * &mean_a + &mean_b * &mean_b + C1);
     Zip::from(&mut similarity).and(&mean_a).and(&mean_b).and(&covariance).for_each(|value, a, b, covariance| {
@@ -56,12 +56,12 @@ pub fn luma(picture: &RgbImage) -> Array2<f64> {
 }
 
 /// Weighs each pixel's window: down the columns, then along the rows.
-fn blur(plane: ArrayView2<f64>) -> Array2<f64> {
+fn blur(plane: &ArrayView2<f64>) -> Array2<f64> {
     let down = blur_columns(plane);
-    blur_columns(down.t().as_standard_layout().view()).reversed_axes()
+    blur_columns(&down.t().as_standard_layout().view()).reversed_axes()
 }
 
-fn blur_columns(plane: ArrayView2<f64>) -> Array2<f64> {
+fn blur_columns(plane: &ArrayView2<f64>) -> Array2<f64> {
     let height = plane.nrows();
     let mut blurred = Array2::zeros(plane.raw_dim());
     for (y, mut row) in blurred.outer_iter_mut().enumerate() {

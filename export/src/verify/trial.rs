@@ -1,6 +1,6 @@
 //! A picture and one of its holes, ready to be filled by every method.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 
 use anyhow::ensure;
@@ -108,11 +108,11 @@ pub struct Draw {
 }
 
 impl Draw {
-    /// All trials on the picture `name` in `folder`.
+    /// All trials on the picture at `path`, which lies in `folder`.
     ///
     /// # Errors
     /// When the file cannot be decoded, or the picture is too small to be judged.
-    pub fn trials(&self, folder: &Path, path: &PathBuf) -> anyhow::Result<Vec<Trial>> {
+    pub fn trials(&self, folder: &Path, path: &Path) -> anyhow::Result<Vec<Trial>> {
         let original = decode(path)?;
         let (width, height) = original.dimensions();
         ensure!(width.min(height) >= SIDE_MIN_PX, "{} is smaller than {SIDE_MIN_PX} px", path.display());

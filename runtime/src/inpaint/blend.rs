@@ -27,6 +27,9 @@ pub struct Blend {
     pub mirror: bool,
     /// A window with fewer visible patches than this share tells the model too little: the membrane stands.
     pub least_visible: f32,
+    /// Most windows a level is cut into. A hole that is thin and reaches far, such as a fence, is painted at a coarser scale
+    /// rather than in thousands of windows, so that the time a picture takes has a bound.
+    pub most_windows: usize,
     /// Longest a picture's shorter side is stretched to reach the model's side, as in the crops of the training.
     pub stretch: f64,
 }
@@ -41,6 +44,7 @@ impl Default for Blend {
             levels: 3,
             mirror: true,
             least_visible: 0.05,
+            most_windows: 256,
             stretch: 4.0 / 3.0,
         }
     }

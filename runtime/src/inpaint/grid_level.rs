@@ -86,6 +86,24 @@ impl GridLevel {
         most
     }
 
+    /// The finer grid's known values on this one, where it is known: the mean of those under each pixel.
+    pub fn known_from(&self, finer: &Self, values: &[f32]) -> Vec<f32> {
+        let mut known = vec![0.0; self.len()];
+        for (at, value) in known.iter_mut().enumerate().filter(|(at, _)| !self.unknown[*at]) {
+            let (mut sum, mut total) = (0.0, 0.0_f32);
+            for (y, weight_y) in under(at / self.width, finer.height) {
+                for (x, weight_x) in under(at % self.width, finer.width) {
+                    if !finer.unknown[y * finer.width + x] {
+                        sum += weight_y * weight_x * values[y * finer.width + x];
+                        total += weight_y * weight_x;
+                    }
+                }
+            }
+            *value = sum / total.max(f32::MIN_POSITIVE);
+        }
+        known
+    }
+
     /// Gathers the finer grid's residual on this one: the transpose of [`add_correction`](Self::add_correction).
     pub fn restrict_from(&self, finer: &Self, values: &[f32], source: Option<&[f32]>, residual: &mut [f32]) {
         for (row, col) in self.pixels() {

@@ -25,7 +25,7 @@ pub(super) struct Sight {
 const FINEST: f64 = 0.25;
 
 /// The scales for one group of holes, from the one whose windows reach its deepest pixel down to, at most, the picture's
-/// own resolution.
+/// own resolution or the one that [`Blend::most_windows`] allows.
 ///
 /// # Units
 /// `bounds` and `deepest` in pixels of the picture.
@@ -39,11 +39,14 @@ pub(super) fn plan(
     let side = sight.side as f64;
     let of_hole = f64::from(deepest) / (f64::from(blend.reach) * side);
     let of_picture = height.min(width) as f64 / side * blend.stretch;
-    let coarsest = of_hole.max(1.0).min(of_picture.max(FINEST));
+    // Windows stand half a side apart.
+    let half = side / 2.0;
+    let finest = (bounds.height as f64 * bounds.width as f64 / (blend.most_windows as f64 * half * half)).sqrt().max(1.0);
+    let coarsest = of_hole.max(finest).min(of_picture.max(FINEST));
     (0..blend.levels.max(1) as u32)
         .map(|index| coarsest / f64::from(1 << index.min(30)))
         .enumerate()
-        .take_while(|(index, scale)| *index == 0 || *scale >= 1.0)
+        .take_while(|(index, scale)| *index == 0 || *scale >= finest)
         .map(|(_, scale)| Level::new((height, width), bounds, scale, sight, blend))
         .collect()
 }

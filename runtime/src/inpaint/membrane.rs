@@ -40,7 +40,7 @@ impl Membrane {
         Self { levels }
     }
 
-    /// Replaces the unknown values. What stood there is only the first guess.
+    /// Replaces the unknown values, whatever stood there.
     ///
     /// # Shapes
     /// - `values`: `[H·W]`, row-major
@@ -48,9 +48,7 @@ impl Membrane {
     /// # Units
     /// Grey levels of 255; solved to [`TOLERANCE`].
     pub fn fill(&self, values: &mut [f32]) {
-        let Some(finest) = self.levels.first() else { return };
-        let Some(mean) = finest.rim_mean(values) else { return };
-        finest.set_unknown(values, mean);
+        guess(&self.levels, values);
         let mut work: Vec<Work> = self.levels[1..].iter().map(Work::new).collect();
         for _ in 0..MOST_CYCLES {
             if cycle(&self.levels, values, None, &mut work) <= TOLERANCE {
@@ -70,6 +68,23 @@ impl Work {
     fn new(level: &GridLevel) -> Self {
         Self { correction: vec![0.0; level.len()], residual: vec![0.0; level.len()] }
     }
+}
+
+/// A first guess at the unknown values of the first of `levels`: the coarser grid's, roughly solved and interpolated.
+fn guess(levels: &[GridLevel], values: &mut [f32]) {
+    let [level, coarser @ ..] = levels else { return };
+    let Some(next) = coarser.first() else {
+        if let Some(mean) = level.rim_mean(values) {
+            level.set_unknown(values, mean);
+        }
+        return;
+    };
+    let mut coarse = next.known_from(level, values);
+    guess(coarser, &mut coarse);
+    let mut work: Vec<Work> = coarser[1..].iter().map(Work::new).collect();
+    cycle(coarser, &mut coarse, None, &mut work);
+    level.set_unknown(values, 0.0);
+    level.add_correction(values, next, &coarse);
 }
 
 /// One V-cycle from the first of `levels` down. Returns a bound on how far any pixel was moved.

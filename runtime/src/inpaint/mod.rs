@@ -197,7 +197,7 @@ fn paint_level(
             *value += *added;
         });
     }
-    let answer = windows::paint(reconstruct, spec, canvas.view(), asked.view(), blend)?;
+    let answer = windows::paint(reconstruct, spec, canvas.view(), asked.view(), inner(&asked).view(), blend)?;
     let inner = inner(&answer.given);
     let membrane = Membrane::new(inner.view());
     for channel in 0..3 {

@@ -130,7 +130,7 @@ fn the_model_is_shown_none_of_the_hole() {
 
 #[test]
 fn the_error_of_a_model_comes_through() {
-    let mut fails = |_: ArrayView2<f32>, _: &Mask| Err(Error::Threads { threads: 7 });
+    let mut fails = |_: ArrayView2<f32>, _: &Mask| Err(Error::PatchRepeated { index: 7 });
     let result = paint(&picture(90, 90), |y, _| y > 40, &mut fails);
-    assert!(matches!(result, Err(Error::Threads { threads: 7 })));
+    assert!(matches!(result, Err(Error::PatchRepeated { index: 7 })));
 }

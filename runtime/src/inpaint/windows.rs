@@ -18,11 +18,11 @@ pub(super) struct Answer {
 }
 
 /// Has the model paint the asked pixels of a canvas. Windows stand half a side apart or closer, each weighs most in its
-/// middle, and one that holds nothing asked, or shows too little, is left out.
+/// middle, and one that holds nothing wanted, or shows too little, is left out.
 ///
 /// # Shapes
 /// - `canvas`: `[3, rows, cols]`, both at least the model's side
-/// - `asked`: `[rows, cols]`
+/// - `asked`, `wanted`: `[rows, cols]`; what is hidden from the model, and the part of it whose answer is used
 ///
 /// # Units
 /// Grey levels of 255.
@@ -34,6 +34,7 @@ pub(super) fn paint(
     spec: &ModelSpec,
     canvas: ArrayView3<f32>,
     asked: ArrayView2<bool>,
+    wanted: ArrayView2<bool>,
     blend: &Blend,
 ) -> Result<Answer> {
     let (_, rows, cols) = canvas.dim();
@@ -45,7 +46,7 @@ pub(super) fn paint(
         for left in offsets(cols, side) {
             let window = s![top..top + side, left..left + side];
             let asked = asked.slice(window);
-            if !asked.iter().any(|a| *a) {
+            if !wanted.slice(window).iter().any(|w| *w) {
                 continue;
             }
             let mask = match Mask::from_pixels(spec.grid(), asked) {

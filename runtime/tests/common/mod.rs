@@ -6,7 +6,7 @@ use glimpse_models::{Bundle, Precision};
 use glimpse_runtime::{Model, Options};
 
 pub fn bundle() -> Bundle {
-    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("/tmp/rtprobe/glimpse-tiny");
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/glimpse-tiny");
     Bundle::open(models).unwrap()
 }
 

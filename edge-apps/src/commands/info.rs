@@ -1,0 +1,126 @@
+//! `glimpse info`: the models and the machine.
+
+use anyhow::Result;
+use glimpse_models::{Bundle, Manifest, Measure, Precision, shipped};
+use glimpse_runtime::Machine;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::bundles;
+
+/// Show the models inside the program, what they were trained on and how good they are, and the machine.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Show this model alone: one inside the program, or a bundle's folder
+    #[arg(long, value_name = "NAME|PATH")]
+    model: Option<String>,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// All that is shown.
+#[derive(Debug, Serialize)]
+struct Info {
+    version: &'static str,
+    models: Vec<Value>,
+    machine: Value,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Result<()> {
+    let bundles = match &args.model {
+        Some(model) => vec![bundles::open(model)?],
+        None => shipped().iter().map(|name| bundles::open(name)).collect::<Result<Vec<Bundle>>>()?,
+    };
+    let machine = Machine::detect();
+    if args.json {
+        let info = Info {
+            version: env!("CARGO_PKG_VERSION"),
+            models: bundles.iter().map(model).collect::<Result<_>>()?,
+            machine: json!({
+                "arch": machine.arch,
+                "os": machine.os,
+                "cpu_features": machine.cpu_features,
+                "threads": machine.threads,
+            }),
+        };
+        println!("{}", serde_json::to_string_pretty(&info)?);
+        return Ok(());
+    }
+    for bundle in &bundles {
+        print_model(bundle);
+    }
+    if bundles.is_empty() {
+        println!("no model is inside this program: it is built without the feature `embed`\n");
+    }
+    println!("machine");
+    line("processor", format!("{} ({})", machine.arch, machine.os));
+    line("features", machine.cpu_features.join(" "));
+    line("threads", machine.threads);
+    Ok(())
+}
+
+/// The manifest as JSON, with what follows from it.
+fn model(bundle: &Bundle) -> Result<Value> {
+    let mut value = serde_json::to_value(bundle.manifest())?;
+    value["precisions"] = json!(bundle.precisions().iter().map(|p| p.name()).collect::<Vec<_>>());
+    value["can_paint"] = json!(can_paint(bundle.manifest()));
+    Ok(value)
+}
+
+fn can_paint(manifest: &Manifest) -> bool {
+    manifest.spec().decoder().is_some() && !manifest.spec().norm_pix()
+}
+
+fn print_model(bundle: &Bundle) {
+    let (manifest, spec) = (bundle.manifest(), bundle.spec());
+    println!("{}", bundle.name());
+    line("licence", manifest.licence());
+    line("sees", format!("{0}×{0} px in {1} patches of {2} px", spec.image_side(), spec.grid().len(), spec.patch_side()));
+    let encoder = spec.encoder();
+    line("encoder", format!("width {}, depth {}, {} heads", encoder.width, encoder.depth, encoder.heads));
+    if let Some(decoder) = spec.decoder() {
+        line("decoder", format!("width {}, depth {}, {} heads", decoder.width, decoder.depth, decoder.heads));
+    }
+    line("paints", if can_paint(manifest) { "yes" } else { "no: it gives features alone" });
+    let precisions: Vec<&str> = bundle.precisions().into_iter().map(Precision::name).collect();
+    line("precision", precisions.join(", "));
+    let bytes: u64 = manifest.files().values().map(|file| file.bytes).sum();
+    line("size", format!("{:.1} MB", bytes as f64 / 1e6));
+    let training = &manifest.training;
+    let said = [
+        ("data", training.data.clone()),
+        ("source", training.source.clone()),
+        ("images", training.images.map(|n| n.to_string())),
+        ("steps", training.steps.map(|n| n.to_string())),
+        ("masks", training.mask.clone()),
+        ("device", training.device.clone()),
+        ("time", training.duration_s.map(|s| format!("{:.1} h", s / 3600.0))),
+    ];
+    for (name, value) in said {
+        if let Some(value) = value {
+            line(&format!("trained: {name}"), value);
+        }
+    }
+    for (name, measure) in &manifest.quality {
+        print_measure(&format!("quality: {name}"), measure);
+    }
+    println!();
+}
+
+fn print_measure(name: &str, measure: &Measure) {
+    match measure {
+        Measure::Number(number) => line(name, number),
+        Measure::Table(table) => {
+            for (key, inner) in table {
+                print_measure(&format!("{name} {key}"), inner);
+            }
+        }
+    }
+}
+
+fn line(name: &str, value: impl std::fmt::Display) {
+    println!("  {name:<18} {value}");
+}

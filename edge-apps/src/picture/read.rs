@@ -1,0 +1,111 @@
+//! Reads a picture file, and says what is wrong with one that cannot be painted.
+
+use std::io::Cursor;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use image::codecs::jpeg::JpegDecoder;
+use image::codecs::png::PngDecoder;
+use image::codecs::webp::WebPDecoder;
+use image::metadata::Orientation;
+use image::{ColorType, DynamicImage, ImageDecoder, Limits};
+
+use super::{Format, JpegStyle, Picture};
+
+/// A picture of more pixels is refused before it is unpacked: a small file can claim any size.
+const MOST_PIXELS: u64 = 100_000_000;
+
+/// What a decoder may take beside the pixels themselves.
+const MOST_BYTES: u64 = 1 << 30;
+
+impl Picture {
+    /// Reads a picture and turns it upright.
+    pub fn read(path: &Path) -> Result<Self> {
+        let picture = Self::decode(path)?;
+        let kind = picture.pixels.color();
+        if !matches!(kind, ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8) {
+            bail!(
+                "{} has {} bits a channel and Glimpse paints 8; save it with 8 bits a channel first",
+                path.display(),
+                u16::from(kind.bits_per_pixel()) / u16::from(kind.channel_count())
+            );
+        }
+        Ok(picture)
+    }
+
+    /// Reads a picture that is only looked at, of any number of bits.
+    pub fn read_mask(path: &Path) -> Result<Self> {
+        let mut picture = Self::decode(path)?;
+        if !matches!(picture.pixels.color(), ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8) {
+            picture.pixels = picture.pixels.to_rgba8().into();
+        }
+        Ok(picture)
+    }
+
+    fn decode(path: &Path) -> Result<Self> {
+        if path.is_dir() {
+            bail!("{} is a folder, not a picture; name a file in it", path.display());
+        }
+        if !path.exists() {
+            bail!("there is no file {}; check the path", path.display());
+        }
+        let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+        let Some(format) = Format::from_bytes(&bytes) else {
+            bail!("{} is not a JPEG, PNG or WebP picture; convert it to one of these first", path.display());
+        };
+        let broken = || format!("{} is a broken picture; open and save it with another program", path.display());
+        let animated = || {
+            format!("{} is an animation and Glimpse paints single pictures; save the frame you want", path.display())
+        };
+        let source = Cursor::new(bytes.as_slice());
+        match format {
+            Format::Jpeg => {
+                let style = JpegStyle::from_bytes(&bytes);
+                if style.as_ref().is_some_and(|style| style.channels > 3) {
+                    bail!("{} is a CMYK picture, made for print; save it as RGB first", path.display());
+                }
+                let decoder = JpegDecoder::new(source).with_context(broken)?;
+                Ok(Self { jpeg: style, ..finish(decoder, format, path).with_context(broken)?? })
+            }
+            Format::Png => {
+                let decoder = PngDecoder::with_limits(source, limits()).with_context(broken)?;
+                if decoder.is_apng().with_context(broken)? {
+                    bail!(animated());
+                }
+                finish(decoder, format, path).with_context(broken)?
+            }
+            Format::WebP => {
+                let decoder = WebPDecoder::new(source).with_context(broken)?;
+                if decoder.has_animation() {
+                    bail!(animated());
+                }
+                finish(decoder, format, path).with_context(broken)?
+            }
+        }
+    }
+}
+
+/// The outer error is the decoder's, the inner one a refusal that speaks for itself.
+fn finish(mut decoder: impl ImageDecoder, format: Format, path: &Path) -> image::ImageResult<Result<Picture>> {
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) > MOST_PIXELS {
+        return Ok(Err(anyhow::anyhow!(
+            "{} has {width}×{height} pixels and the most is {} million; make it smaller first",
+            path.display(),
+            MOST_PIXELS / 1_000_000
+        )));
+    }
+    decoder.set_limits(limits())?;
+    let icc_profile = decoder.icc_profile()?;
+    let exif = decoder.exif_metadata()?;
+    let orientation = exif.as_deref().and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms);
+    let mut pixels = DynamicImage::from_decoder(decoder)?;
+    pixels.apply_orientation(orientation);
+    Ok(Ok(Picture { pixels, format, orientation, icc_profile, exif, jpeg: None }))
+}
+
+fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MOST_BYTES);
+    limits
+}

@@ -1,0 +1,54 @@
+//! Many pictures at once.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests unwrap freely")]
+
+mod common;
+
+use common::{Place, assert_painted_inside_only, open};
+use image::DynamicImage;
+
+#[test]
+fn a_folder_becomes_a_folder_and_masks_pair_by_name() {
+    let place = Place::new();
+    for folder in ["in/sub", "masks/sub"] {
+        std::fs::create_dir_all(place.path(folder)).unwrap();
+    }
+    let one = place.photograph("in/one.png", 90, 70);
+    let two = place.photograph("in/sub/two.png", 60, 80);
+    std::fs::write(place.path("in/notes.txt"), "not a picture").unwrap();
+    let mask_one = place.band("masks/one.webp", 90, 70);
+    let mask_two = place.band("masks/sub/two.png", 60, 80);
+    let said = place.run("inpaint in --mask masks -o out");
+    assert_eq!(said.lines().count(), 2);
+    assert_painted_inside_only(&DynamicImage::from(one), &open(&place.path("out/one.png")), &mask_one);
+    assert_painted_inside_only(&DynamicImage::from(two), &open(&place.path("out/sub/two.png")), &mask_two);
+    assert_eq!(walkdir::WalkDir::new(place.path("out")).into_iter().count(), 4, "nothing else is left there");
+
+    place.refuses("inpaint in --mask masks -o out", &["one.png exists", "--force"]);
+}
+
+#[test]
+fn one_bad_picture_stops_all_before_anything_is_written() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("in")).unwrap();
+    std::fs::create_dir(place.path("masks")).unwrap();
+    place.photograph("in/a.png", 60, 40);
+    place.photograph("in/b.png", 60, 40);
+    place.band("masks/a.png", 60, 40);
+    place.refuses("inpaint in --mask masks -o out", &["b.png has no mask", "masks"]);
+    place.band("masks/b.png", 60, 41);
+    place.refuses("inpaint in --mask masks -o out", &["60×41", "--fit-mask"]);
+    place.band("masks/b.jpg", 60, 40);
+    place.refuses("inpaint in --mask masks -o out", &["masks of one name"]);
+}
+
+#[test]
+fn several_pictures_go_to_a_folder() {
+    let place = Place::new();
+    place.photograph("a.png", 60, 40);
+    place.photograph("b.jpg", 60, 40);
+    place.run("inpaint a.png b.jpg --random 0.3 -o out");
+    assert_eq!(open(&place.path("out/a.png")).width(), 60);
+    assert_eq!(open(&place.path("out/b.jpg")).width(), 60);
+    place.run("inpaint a.png --random 0.3 -o out --force");
+}

@@ -1,0 +1,146 @@
+//! What is refused: with a sentence, exit status 2, and nothing written.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests unwrap freely")]
+
+mod common;
+
+use common::{Place, bundle};
+use image::{GrayImage, ImageBuffer, Luma, Rgb, RgbaImage};
+
+#[test]
+fn files_that_are_missing_or_no_pictures() {
+    let place = Place::new();
+    place.photograph("a.png", 60, 40);
+    std::fs::write(place.path("words.png"), "no picture").unwrap();
+    std::fs::create_dir(place.path("empty")).unwrap();
+    place.refuses("inpaint gone.png --box 1,1,5,5 -o out.png", &["gone.png", "check the path"]);
+    place.refuses("inpaint words.png --box 1,1,5,5 -o out.png", &["words.png", "not a JPEG, PNG or WebP"]);
+    place.refuses("inpaint a.png --mask gone.png -o out.png", &["no mask gone.png", "check the path"]);
+    place.refuses("inpaint a.png --mask words.png -o out.png", &["words.png", "convert it"]);
+    place.refuses("inpaint empty --box 1,1,5,5 -o out", &["empty holds no picture"]);
+}
+
+#[test]
+fn broken_pictures() {
+    let place = Place::new();
+    place.photograph("whole.png", 60, 40);
+    place.copy("sushi.jpg");
+    for (whole, broken, share) in [("whole.png", "half.png", 2), ("sushi.jpg", "head.jpg", 200)] {
+        let bytes = std::fs::read(place.path(whole)).unwrap();
+        std::fs::write(place.path(broken), &bytes[..bytes.len() / share]).unwrap();
+        place.refuses(&format!("inpaint {broken} --box 1,1,5,5 -o out.png"), &[broken, "broken"]);
+    }
+}
+
+#[test]
+fn pictures_of_a_kind_that_is_not_painted() {
+    let place = Place::new();
+    let deep = ImageBuffer::from_fn(30, 20, |x, y| Rgb([x as u16 * 900, y as u16 * 900, 7_u16]));
+    deep.save(place.path("deep.png")).unwrap();
+    place.refuses("inpaint deep.png --box 1,1,5,5 -o out.png", &["deep.png has 16 bits a channel", "save it with 8"]);
+}
+
+#[test]
+fn a_picture_that_claims_to_be_enormous() {
+    let place = Place::new();
+    place.photograph("a.png", 60, 40);
+    let mut bytes = std::fs::read(place.path("a.png")).unwrap();
+    bytes[16..24].copy_from_slice(&[0, 0, 0xEA, 0x60, 0, 0, 0xEA, 0x60]);
+    let crc = crc32(&bytes[12..29]).to_be_bytes();
+    bytes[29..33].copy_from_slice(&crc);
+    std::fs::write(place.path("bomb.png"), bytes).unwrap();
+    place.refuses("inpaint bomb.png --box 1,1,5,5 -o out.png", &["60000×60000 pixels", "make it smaller"]);
+}
+
+#[test]
+fn masks_that_do_not_fit() {
+    let place = Place::new();
+    place.photograph("a.png", 60, 40);
+    place.band("other.png", 61, 40);
+    GrayImage::new(60, 40).save(place.path("black.png")).unwrap();
+    GrayImage::from_pixel(60, 40, Luma([255])).save(place.path("white.png")).unwrap();
+    GrayImage::from_pixel(60, 40, Luma([127])).save(place.path("grey.png")).unwrap();
+    place.refuses("inpaint a.png --mask other.png -o out.png", &["61×40", "60×40", "--fit-mask"]);
+    place.refuses("inpaint a.png --mask black.png -o out.png", &["black.png is empty", "paint white"]);
+    place.refuses("inpaint a.png --mask grey.png -o out.png", &["grey.png is empty"]);
+    place.refuses("inpaint a.png --mask white.png -o out.png", &["everything is masked"]);
+    place.refuses("inpaint a.png --box 5,5,30,30 --grow 90 -o out.png", &["everything is masked", "grown by 90 px"]);
+    place.refuses("inpaint a.png --random 0.001 -o out.png", &["hides no patch"]);
+}
+
+#[test]
+fn boxes_outside_the_picture() {
+    let place = Place::new();
+    place.photograph("a.png", 60, 40);
+    for area in ["50,10,11,5", "0,36,5,5", "60,0,1,1", "1,1,18446744073709551615,1"] {
+        place.refuses(&format!("inpaint a.png --box {area} -o out.png"), &[area, "outside a.png", "60×40"]);
+    }
+    place.refuses("inpaint a.png --box 1,2,3 -o out.png", &["not a box", "x,y,width,height"]);
+    place.refuses("inpaint a.png --box 1,2,0,3 -o out.png", &["empty"]);
+}
+
+#[test]
+fn outputs_that_exist_or_cannot_be() {
+    let place = Place::new();
+    place.photograph("a.png", 60, 40);
+    place.photograph("b.png", 60, 40);
+    std::fs::write(place.path("there.png"), "precious").unwrap();
+    place.refuses("inpaint a.png --box 1,1,5,5 -o there.png", &["there.png exists", "--force"]);
+    place.refuses("inpaint a.png --box 1,1,5,5 -o out.gif", &["out.gif", ".jpg, .png or .webp"]);
+    place.refuses("inpaint a.png b.png --box 1,1,5,5 -o there.png", &["there.png is a file", "folder"]);
+    place.refuses("inpaint a.png a.png --box 1,1,5,5 -o out/", &["both become"]);
+    place.run("inpaint a.png --box 1,1,5,5 -o there.png --force");
+    assert_eq!(common::open(&place.path("there.png")).width(), 60);
+}
+
+#[test]
+fn transparency_that_is_missing_or_in_the_way() {
+    let place = Place::new();
+    place.photograph("a.png", 60, 40);
+    RgbaImage::from_pixel(60, 40, image::Rgba([9, 9, 9, 255])).save(place.path("opaque.png")).unwrap();
+    RgbaImage::from_pixel(60, 40, image::Rgba([9, 9, 9, 200])).save(place.path("glass.png")).unwrap();
+    place.refuses("inpaint a.png --alpha -o out.png", &["a.png has no transparency", "--mask"]);
+    place.refuses("inpaint opaque.png --alpha -o out.png", &["no pixel is transparent"]);
+    place.refuses("inpaint glass.png --box 1,1,5,5 -o out.jpg", &["glass.png", "JPEG file cannot hold", ".png"]);
+}
+
+#[test]
+fn models_that_are_unknown_or_cannot_paint() {
+    let place = Place::new();
+    place.photograph("a.png", 60, 40);
+    let paint = "inpaint a.png --box 1,1,5,5 -o out.png --model";
+    place.refuses(&format!("{paint} nobody"), &["no model `nobody`", "glimpse info"]);
+    place.refuses(&format!("{paint} ."), &["loading the bundle", "manifest.toml"]);
+
+    std::fs::create_dir(place.path("features")).unwrap();
+    for entry in std::fs::read_dir(bundle()).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_file() {
+            std::fs::copy(entry.path(), place.path("features").join(entry.file_name())).unwrap();
+        }
+    }
+    let manifest = place.path("features/manifest.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    assert!(text.contains("norm_pix = false"));
+    std::fs::write(&manifest, text.replace("norm_pix = false", "norm_pix = true")).unwrap();
+    place.refuses(&format!("{paint} features"), &["cannot paint", "mean and variance"]);
+    place.refuses("info --model nobody", &["no model `nobody`"]);
+}
+
+#[test]
+fn one_way_to_say_what_to_paint() {
+    let place = Place::new();
+    place.photograph("a.png", 60, 40);
+    place.refuses("inpaint a.png -o out.png", &["--mask", "--box", "--alpha", "--random"]);
+    place.refuses("inpaint a.png -o out.png --alpha --box 1,1,2,2", &["cannot be used with"]);
+    place.refuses("inpaint a.png -o out.png --random 1.0", &["a share of the patches"]);
+    place.refuses("inpaint a.png -o out.png --box 1,1,2,2 --fit-mask", &["--mask"]);
+    place.refuses("inpaint a.png -o out.png --box 1,1,2,2 --threads 0", &["--threads"]);
+}
+
+/// The checksum of a PNG chunk.
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { 0xEDB8_8320 ^ (crc >> 1) } else { crc >> 1 })
+    })
+}
