@@ -36,11 +36,17 @@
 //! | `composite.rs` | [`composite`]: painted pixels into the picture, in the hole alone |
 //! | `inpaint/` | [`inpaint`]: holes of any shape in pictures of any size |
 //! | `machine.rs` | [`Machine`]: what the CPU can do |
-//! | `reference.rs` | [`reference`]: a scalar twin of each of these, that tests compare with |
+//! | `reference.rs` | [`mod@reference`]: a scalar twin of each of these, that tests compare with |
 //! | `error.rs` | [`Error`]: one variant for each way any of this can fail |
 #![cfg_attr(
     test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests unwrap freely")
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::float_cmp,
+        reason = "tests unwrap freely, and what is to be the same is compared as the same"
+    )
 )]
 
 mod composite;

@@ -143,8 +143,7 @@ impl Mask {
 
     /// `hidden` has a flag for each patch, and one of them at least is `false`.
     fn partition(grid: PatchGrid, hidden: &[bool]) -> Self {
-        let (masked, visible): (Vec<usize>, Vec<usize>) =
-            (0..grid.len()).partition(|&index| hidden[index]);
+        let (masked, visible): (Vec<usize>, Vec<usize>) = (0..grid.len()).partition(|&index| hidden[index]);
         let mut restore = vec![0; grid.len()];
         for (token, &index) in visible.iter().enumerate() {
             restore[index] = token as i64 + 1;
@@ -165,9 +164,7 @@ fn masked_count(grid: PatchGrid, ratio: f32) -> Result<usize> {
 fn flags(grid: PatchGrid, named: &[usize]) -> Result<Vec<bool>> {
     let mut flags = vec![false; grid.len()];
     for &index in named {
-        let flag = flags
-            .get_mut(index)
-            .ok_or(Error::PatchOutside { index, len: grid.len() })?;
+        let flag = flags.get_mut(index).ok_or(Error::PatchOutside { index, len: grid.len() })?;
         if std::mem::replace(flag, true) {
             return Err(Error::PatchRepeated { index });
         }

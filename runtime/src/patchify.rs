@@ -33,11 +33,7 @@ pub fn patchify(image: ArrayView3<f32>, grid: PatchGrid) -> Result<Array2<f32>> 
 ///
 /// # Errors
 /// [`Error::Shape`] if the image or the buffer does not fit the grid.
-pub fn patchify_into(
-    image: ArrayView3<f32>,
-    grid: PatchGrid,
-    mut patches: ArrayViewMut2<f32>,
-) -> Result<()> {
+pub fn patchify_into(image: ArrayView3<f32>, grid: PatchGrid, mut patches: ArrayViewMut2<f32>) -> Result<()> {
     Error::check_shape("image", &[3, grid.height(), grid.width()], image.shape())?;
     Error::check_shape("patches", &[grid.len(), grid.patch_len()], patches.shape())?;
     let p = grid.patch();

@@ -122,9 +122,7 @@ fn resize_into(resizer: &mut Resizer, from: ArrayView3<u8>, to: &mut Array3<u8>)
         .map_err(|error| failed(error.into()))?;
     let bicubic = ResizeAlg::Convolution(FilterType::CatmullRom);
     let options = ResizeOptions::new().resize_alg(bicubic).use_alpha(false);
-    resizer
-        .resize_typed(&source, &mut target, &options)
-        .map_err(|error| failed(error.into()))
+    resizer.resize_typed(&source, &mut target, &options).map_err(|error| failed(error.into()))
 }
 
 /// `[H, W, 3]` bytes to `[3, H, W]` normalized values.

@@ -11,6 +11,7 @@
 //! | `pixels.rs` | hidden pixels to hidden patches |
 //! | `linear.rs`, `layer_norm.rs`, `gelu.rs`, `attention.rs` | a transformer's operators |
 //! | `transformer.rs` | [`encoder`] and [`decoder`]: the whole model |
+//! | `tolerance.rs` | [`tolerance`]: how close is close enough |
 //! | `weights.rs` | [`Weights`]: a graph's weights by name |
 
 mod attention;
@@ -20,6 +21,7 @@ mod linear;
 mod normalize;
 mod patchify;
 mod pixels;
+pub mod tolerance;
 mod transformer;
 mod weights;
 

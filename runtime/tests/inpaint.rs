@@ -38,9 +38,7 @@ fn a_hole_is_painted_and_nothing_else_is_touched() {
     for ((y, x), _) in hole.indexed_iter().filter(|(_, hidden)| **hidden) {
         scratched.slice_mut(s![y, x, ..]).fill(255);
     }
-    let painted = inpainter(1)
-        .paint(scratched.view(), hole.view(), &PaintOptions::default())
-        .unwrap();
+    let painted = inpainter(1).paint(scratched.view(), hole.view(), &PaintOptions::default()).unwrap();
     let (mut off, mut flat_off) = (0.0, 0.0);
     let mean = picture.mapv(f64::from).mean().unwrap();
     for ((y, x, c), value) in painted.indexed_iter() {
@@ -59,9 +57,7 @@ fn a_hole_is_painted_and_nothing_else_is_touched() {
 fn any_number_of_threads_paints_the_same() {
     let picture = landscape(200, 260);
     let hole = Array2::from_shape_fn((200, 260), |(y, x)| (70..150).contains(&y) && x % 130 > 50);
-    let paint = |threads| {
-        inpainter(threads).paint(picture.view(), hole.view(), &PaintOptions::default()).unwrap()
-    };
+    let paint = |threads| inpainter(threads).paint(picture.view(), hole.view(), &PaintOptions::default()).unwrap();
     let one = paint(1);
     assert!(one == paint(1) && one == paint(3));
 }
@@ -72,8 +68,7 @@ fn tiny_and_narrow_pictures_are_painted() {
     for (height, width) in [(1, 2), (2, 1), (3, 400), (400, 3), (17, 16)] {
         let picture = landscape(height, width);
         let hole = Array2::from_shape_fn((height, width), |(y, x)| y + x > 0 && (y + x) % 9 < 5);
-        let painted =
-            inpainter.paint(picture.view(), hole.view(), &PaintOptions::default()).unwrap();
+        let painted = inpainter.paint(picture.view(), hole.view(), &PaintOptions::default()).unwrap();
         assert_eq!(painted.dim(), picture.dim());
     }
 }
@@ -82,9 +77,8 @@ fn tiny_and_narrow_pictures_are_painted() {
 fn holes_that_cannot_be_painted_are_refused() {
     let mut inpainter = inpainter(1);
     let picture = landscape(20, 30);
-    let mut paint = |hole: Array2<bool>| {
-        inpainter.paint(picture.view(), hole.view(), &PaintOptions::default()).unwrap_err()
-    };
+    let mut paint =
+        |hole: Array2<bool>| inpainter.paint(picture.view(), hole.view(), &PaintOptions::default()).unwrap_err();
     assert!(matches!(paint(Array2::from_elem((20, 30), false)), Error::EmptyHole { .. }));
     assert!(matches!(paint(Array2::from_elem((20, 30), true)), Error::NothingAround { .. }));
     assert!(matches!(paint(Array2::from_elem((30, 20), true)), Error::Shape { .. }));
@@ -95,7 +89,7 @@ fn a_model_of_normalized_pixels_is_refused() {
     let normalized = Bundle::from_files("normalized", |name| {
         let bytes = std::fs::read(folder().join(name)).ok()?;
         let text = String::from_utf8_lossy(&bytes).replace("norm_pix = false", "norm_pix = true");
-        Some(if name == "manifest.toml" { text.into_owned().into() } else { bytes.into() })
+        Some(if name == "manifest.toml" { text.into_bytes().into() } else { bytes.into() })
     });
     let refused = Inpainter::new(&normalized.unwrap(), &Options::default()).err().unwrap();
     assert!(matches!(refused, Error::NormalizedPixels { .. }));

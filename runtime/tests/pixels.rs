@@ -2,15 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "tests unwrap freely")]
 
 use glimpse_models::{Family, ModelSpec, PatchGrid, RawSpec, Transformer};
+use glimpse_runtime::reference::tolerance;
 use glimpse_runtime::{Error, Preprocessor, composite, patchify, reference, resize, unpatchify};
 use ndarray::{Array2, Array3, Axis, s};
 use proptest::prelude::*;
 
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 const STD: [f32; 3] = [0.229, 0.224, 0.225];
-
-/// Two float formulas of the same few operations.
-const ROUNDING: f32 = 1e-5;
 
 fn preprocessor(side: usize) -> Preprocessor {
     let spec = RawSpec {
@@ -87,7 +85,7 @@ proptest! {
         let image = preprocessor.image_from_frame(frame.view()).unwrap().to_owned();
         for ((y, x, channel), &byte) in frame.indexed_iter() {
             let expected = reference::normalize(byte, MEAN[channel], STD[channel]);
-            prop_assert!((image[[channel, y, x]] - expected).abs() <= ROUNDING);
+            prop_assert!((image[[channel, y, x]] - expected).abs() <= tolerance::PIXEL);
         }
         prop_assert_eq!(preprocessor.frame_from_image(image.view()).unwrap(), frame);
     }

@@ -78,7 +78,10 @@ fn print_model(bundle: &Bundle) {
     let (manifest, spec) = (bundle.manifest(), bundle.spec());
     println!("{}", bundle.name());
     line("licence", manifest.licence());
-    line("sees", format!("{0}×{0} px in {1} patches of {2} px", spec.image_side(), spec.grid().len(), spec.patch_side()));
+    line(
+        "sees",
+        format!("{0}×{0} px in {1} patches of {2} px", spec.image_side(), spec.grid().len(), spec.patch_side()),
+    );
     let encoder = spec.encoder();
     line("encoder", format!("width {}, depth {}, {} heads", encoder.width, encoder.depth, encoder.heads));
     if let Some(decoder) = spec.decoder() {

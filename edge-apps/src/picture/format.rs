@@ -21,10 +21,7 @@ impl Format {
             "jpg" | "jpeg" => Ok(Self::Jpeg),
             "png" => Ok(Self::Png),
             "webp" => Ok(Self::WebP),
-            _ => bail!(
-                "{} names no format that can be written; let it end in .jpg, .png or .webp",
-                path.display()
-            ),
+            _ => bail!("{} names no format that can be written; let it end in .jpg, .png or .webp", path.display()),
         }
     }
 

@@ -98,9 +98,8 @@ impl<'a> JpegWriter<'a> {
         encoder.set_optimized_huffman_tables(true);
         if let Some(style) = style {
             // The encoder writes tables of 8 bits: steps beyond are those of no photograph.
-            let [luma, chroma] = style.tables.map(|table| {
-                QuantizationTableType::Custom(Box::new(table.map(|step| step.clamp(1, 255))))
-            });
+            let [luma, chroma] =
+                style.tables.map(|table| QuantizationTableType::Custom(Box::new(table.map(|step| step.clamp(1, 255)))));
             encoder.set_quantization_tables(luma, chroma);
             let (across, down) = style.subsampling;
             let sampling = SamplingFactor::from_factors(across, down);
@@ -184,7 +183,10 @@ mod tests {
     fn a_grey_file_has_one_table() {
         let file = written(Some(&style((1, 1), false)), image::ExtendedColorType::L8);
         let read = JpegStyle::from_bytes(&file).unwrap();
-        assert_eq!((read.channels, read.tables[0], read.tables[1]), (1, style((1, 1), false).tables[0], read.tables[0]));
+        assert_eq!(
+            (read.channels, read.tables[0], read.tables[1]),
+            (1, style((1, 1), false).tables[0], read.tables[0])
+        );
     }
 
     #[test]

@@ -69,8 +69,7 @@ impl Picture {
                 self.encode(JpegWriter::new(&mut file, self.jpeg.as_ref()), &opaque, exif)?;
             }
             Format::Png => {
-                let encoder =
-                    PngEncoder::new_with_quality(&mut file, CompressionType::Default, FilterType::Adaptive);
+                let encoder = PngEncoder::new_with_quality(&mut file, CompressionType::Default, FilterType::Adaptive);
                 self.encode(encoder, &pixels, exif)?;
             }
             Format::WebP => self.encode(WebPEncoder::new_lossless(&mut file), &pixels, exif)?,
@@ -105,7 +104,8 @@ mod tests {
 
     #[test]
     fn every_turn_is_undone() {
-        let picture = DynamicImage::ImageLuma8(image::GrayImage::from_fn(5, 3, |x, y| image::Luma([(y * 5 + x) as u8])));
+        let picture =
+            DynamicImage::ImageLuma8(image::GrayImage::from_fn(5, 3, |x, y| image::Luma([(y * 5 + x) as u8])));
         for number in 1..=8 {
             let orientation = Orientation::from_exif(number).unwrap();
             let mut turned = picture.clone();

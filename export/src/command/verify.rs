@@ -159,6 +159,7 @@ fn write(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests unwrap freely")]
 mod tests {
     use super::*;
 

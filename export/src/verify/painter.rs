@@ -38,8 +38,7 @@ impl Painter {
     /// # Errors
     /// When the runtime refuses, or has changed a pixel outside of the hole.
     pub fn inpaint(&mut self, picture: &RgbImage, hole: &Array2<bool>) -> anyhow::Result<RgbImage> {
-        let paint = self.paint;
-        self.paint_with(picture, hole, &paint)
+        self.paint_with(picture, hole, self.paint)
     }
 
     /// Paints a hole as [`Painter::inpaint`], but without the model: what its surroundings' membrane alone is worth.
@@ -54,16 +53,11 @@ impl Painter {
         paint.blend.model_weight = 0.0;
         // No window shows that much, so the model is not even asked.
         paint.blend.least_visible = f32::INFINITY;
-        self.paint_with(picture, hole, &paint)
+        self.paint_with(picture, hole, paint)
     }
 
-    fn paint_with(
-        &mut self,
-        picture: &RgbImage,
-        hole: &Array2<bool>,
-        paint: &PaintOptions,
-    ) -> anyhow::Result<RgbImage> {
-        let painted = self.inpainter.paint(view(picture)?, hole.view(), paint)?;
+    fn paint_with(&mut self, picture: &RgbImage, hole: &Array2<bool>, paint: PaintOptions) -> anyhow::Result<RgbImage> {
+        let painted = self.inpainter.paint(view(picture)?, hole.view(), &paint)?;
         let painted = picture_from_array(&painted)?;
         let changed =
             |((before, after), hidden): ((&image::Rgb<u8>, &image::Rgb<u8>), &bool)| !hidden && before != after;

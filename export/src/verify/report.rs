@@ -139,7 +139,7 @@ fn parity_markdown(text: &mut String, parity: &[Comparison]) {
 fn painting_markdown(text: &mut String, painting: &Painting) {
     let Painting { pictures, passed_over, seed, holes_per_picture, definitions, tables } = painting;
     let _ = writeln!(text, "\n## Painting\n");
-    let _ = writeln!(text, "{pictures} pictures with {holes_per_picture} holes of each class in each, seed {seed}.");
+    let _ = writeln!(text, "{pictures} pictures; holes of each class in each: {holes_per_picture}; seed {seed}.");
     if *passed_over > 0 {
         let _ = writeln!(text, "Files that could not be used: {passed_over}.");
     }

@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn mirrors_lie_between_pixels_however_small_the_picture() {
-        let places = |len| (0..2 * RADIUS + 1).map(|tap| mirrored(tap, len)).collect::<Vec<_>>();
+        let places = |len| (0..=2 * RADIUS).map(|tap| mirrored(tap, len)).collect::<Vec<_>>();
         assert_eq!(places(100), [4, 3, 2, 1, 0, 0, 1, 2, 3, 4, 5]);
         assert_eq!(places(2), [0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1]);
         assert_eq!(places(1), [0; 11]);

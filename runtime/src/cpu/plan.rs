@@ -41,7 +41,7 @@ fn inputs(part: Part, spec: &ModelSpec, visible: &TDim) -> [InferenceFact; 2] {
     let grid = spec.grid();
     match part {
         Part::Encoder => {
-            [fact::<f32>(&[visible.clone(), grid.patch_len().to_dim()]), fact::<i64>(&[visible.clone()])]
+            [fact::<f32>(&[visible.clone(), grid.patch_len().to_dim()]), fact::<i64>(std::slice::from_ref(visible))]
         }
         Part::Decoder => {
             let tokens = visible.clone() + 1;

@@ -12,6 +12,9 @@ pub struct Blend {
     /// Share of the model's detail in the answer; the rest is the membrane. A model of this size is right about what
     /// belongs in a hole and wrong about where exactly, so that its detail, halved, errs less than whole or absent.
     pub model_weight: f32,
+    /// A hole with no pixel this deep, in pixels of the picture, is left to the membrane: thin scratches and specks are
+    /// what it is best at, and there may be thousands.
+    pub smallest_px: f32,
     /// Deepest hole pixel that a window still paints, as a fraction of the side. It fixes the window's scale: a square
     /// hole then fills `2 · reach` of its window, and what is left around it is what the model looks at.
     pub reach: f32,
@@ -38,6 +41,7 @@ impl Default for Blend {
     fn default() -> Self {
         Self {
             model_weight: 0.6,
+            smallest_px: 4.0,
             reach: 0.2,
             context: 0.3,
             jitter: 0.5,

@@ -32,9 +32,12 @@ pub(super) fn colours(picture: &Array3<u8>, level: &Level) -> Result<Array3<f32>
     let mut canvas = vec![0; level.rows * level.cols * 3];
     let mut to = TypedImage::<U8x3>::from_buffer(level.cols as u32, level.rows as u32, &mut canvas)
         .map_err(|e| failed(e.into()))?;
-    let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom))
-        .crop(x as f64, y as f64, region_width as f64, region_height as f64);
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom)).crop(
+        x as f64,
+        y as f64,
+        region_width as f64,
+        region_height as f64,
+    );
     Resizer::new().resize_typed(&from, &mut to, &options).map_err(|e| failed(e.into()))?;
     let at = |channel, row, col| f32::from(canvas[(row * level.cols + col) * 3 + channel]);
     Ok(Array3::from_shape_fn((3, level.rows, level.cols), |(channel, row, col)| at(channel, row, col)))
@@ -85,8 +88,7 @@ mod tests {
                     at * canvas < (cell + 1) * length && (at + 1) * canvas > cell * length
                 };
                 let any = (0..20).any(|y| {
-                    overlaps(y, 20, row, rows)
-                        && (0..30).any(|x| overlaps(x, 30, col, cols) && picture[[y + 2, x + 3]])
+                    overlaps(y, 20, row, rows) && (0..30).any(|x| overlaps(x, 30, col, cols) && picture[[y + 2, x + 3]])
                 });
                 assert_eq!(*got, any, "{row} {col} of {rows}×{cols}");
             }

@@ -37,20 +37,23 @@ impl Detail {
         colours
     }
 
-    /// The detail of the pixels of one row of the picture, at the columns `x..x + width`.
+    /// The taps of the picture's columns `x..x + width`, for [`of_row`](Self::of_row).
+    pub fn columns(&self, x: usize, width: usize) -> Vec<Tap> {
+        let cols = Taps::new(self.level.region.x, self.level.region.width, self.level.cols);
+        (x..x + width).map(|x| cols.at(x as f64 + 0.5)).collect()
+    }
+
+    /// The detail of the pixels of one row of the picture.
     ///
     /// # Shapes
-    /// - returns `[3, width]`
-    pub fn of_row(&self, y: usize, x: usize, width: usize) -> Array2<f32> {
+    /// - returns `[3, columns]`
+    pub fn of_row(&self, y: usize, columns: &[Tap]) -> Array2<f32> {
         let rows = Taps::new(self.level.region.y, self.level.region.height, self.level.rows);
-        let cols = Taps::new(self.level.region.x, self.level.region.width, self.level.cols);
-        let mut colours = Array2::zeros((3, width));
+        let mut colours = Array2::zeros((3, columns.len()));
         let mut line = vec![0.0; self.level.cols];
         for (plane, mut out) in self.colours.axis_iter(Axis(0)).zip(colours.outer_iter_mut()) {
             mix_rows(&plane, rows.at(y as f64 + 0.5), &mut line);
-            for (column, value) in out.iter_mut().enumerate() {
-                *value = mix(&line, &cols.at((x + column) as f64 + 0.5));
-            }
+            out.iter_mut().zip(columns).for_each(|(value, taps)| *value = mix(&line, taps));
         }
         colours
     }
@@ -62,7 +65,7 @@ fn centre(start: usize, length: usize, canvas: usize, index: usize) -> f64 {
 }
 
 /// Four neighbours along an axis and their weights.
-type Tap = [(usize, f32); 4];
+pub(super) type Tap = [(usize, f32); 4];
 
 /// Catmull–Rom interpolation along one axis of a canvas. Beyond its ends the last value is repeated.
 struct Taps {
@@ -82,7 +85,7 @@ impl Taps {
         let t = (place - place.floor()) as f32;
         let weights = [
             ((2.0 - t) * t - 1.0) * t / 2.0,
-            ((3.0 * t - 5.0) * t * t + 2.0) / 2.0,
+            (1.5 * t - 2.5) * t * t + 1.0,
             ((4.0 - 3.0 * t) * t + 1.0) * t / 2.0,
             (t - 1.0) * t * t / 2.0,
         ];
@@ -125,7 +128,7 @@ mod tests {
         let carried = ramp(coarse).on(&fine);
         let direct = ramp(fine).colours;
         assert!(carried.iter().zip(&direct).all(|(a, b)| (a - b).abs() < 1e-3));
-        let row = ramp(coarse).of_row(50, 60, 30);
+        let row = ramp(coarse).of_row(50, &ramp(coarse).columns(60, 30));
         for ((c, column), value) in row.indexed_iter() {
             let exact = c as f32 + 50.5 + 2.0 * (60.5 + column as f32);
             assert!((value - exact).abs() < 1e-3);

@@ -112,8 +112,7 @@ impl GridLevel {
                 for (x, weight_x) in under(col, finer.width) {
                     let at = y * finer.width + x;
                     let (sum, count) = finer.neighbours(values, y, x);
-                    gathered +=
-                        weight_y * weight_x * (source.map_or(0.0, |s| s[at]) + sum - count * values[at]);
+                    gathered += weight_y * weight_x * (source.map_or(0.0, |s| s[at]) + sum - count * values[at]);
                 }
             }
             residual[row * self.width + col] = gathered;
@@ -151,8 +150,7 @@ impl GridLevel {
         if y > 0 && x > 0 && y + 1 < self.height && x + 1 < width {
             return (values[at - width] + values[at + width] + values[at - 1] + values[at + 1], 4.0);
         }
-        let (sum, count) =
-            self.near(y, x).fold((0.0, 0.0_f32), |(sum, count), at| (sum + values[at], count + 1.0));
+        let (sum, count) = self.near(y, x).fold((0.0, 0.0_f32), |(sum, count), at| (sum + values[at], count + 1.0));
         (sum, count.max(1.0))
     }
 

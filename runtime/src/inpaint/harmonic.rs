@@ -5,12 +5,20 @@ use rayon::prelude::*;
 
 use super::{membrane::Membrane, rect::Rect};
 
+/// More have nothing to do: a channel is solved by one thread.
+pub(super) const MOST_THREADS: usize = 3;
+
 /// Fills the hole pixels of a region of the picture from what surrounds them.
 ///
 /// # Shapes
 /// - `picture`: `[H, W, 3]`
-/// - `hole`: `[H, W]`
-pub(super) fn fill(picture: &mut Array3<u8>, hole: ArrayView2<bool>, region: Rect, only: impl Fn(usize, usize) -> bool + Sync) {
+/// - `hole`: `[H, W]`; `only` says of which of its pixels the answer is kept
+pub(super) fn fill(
+    picture: &mut Array3<u8>,
+    hole: ArrayView2<bool>,
+    region: Rect,
+    only: impl Fn(usize, usize) -> bool + Sync,
+) {
     let Rect { y, x, height, width } = region;
     let window = s![y..y + height, x..x + width];
     let unknown = hole.slice(window);

@@ -41,7 +41,8 @@ pub(super) fn plan(
     let of_picture = height.min(width) as f64 / side * blend.stretch;
     // Windows stand half a side apart.
     let half = side / 2.0;
-    let finest = (bounds.height as f64 * bounds.width as f64 / (blend.most_windows as f64 * half * half)).sqrt().max(1.0);
+    let finest =
+        (bounds.height as f64 * bounds.width as f64 / (blend.most_windows as f64 * half * half)).sqrt().max(1.0);
     let coarsest = of_hole.max(finest).min(of_picture.max(FINEST));
     (0..blend.levels.max(1) as u32)
         .map(|index| coarsest / f64::from(1 << index.min(30)))

@@ -22,7 +22,7 @@ const MOST_CYCLES: usize = 60;
 /// that this leaves along the rim is the smoother's.
 ///
 /// # Source
-/// Briggs, Henson, McCormick 2000, "A Multigrid Tutorial"; Pérez et al. 2003, "Poisson image editing" for its use here.
+/// Briggs et al. 2000, "A Multigrid Tutorial"; Pérez et al. 2003, "Poisson image editing" for its use here.
 pub(super) struct Membrane {
     levels: Vec<GridLevel>,
 }

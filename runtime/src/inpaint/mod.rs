@@ -30,6 +30,7 @@ mod windows;
 
 use glimpse_models::{Bundle, ModelSpec};
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis, Zip, s};
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 pub use self::blend::Blend;
 use self::depth::depth_from_hole;
@@ -38,7 +39,7 @@ use self::groups::Groups;
 use self::level::{Level, Sight};
 use self::membrane::Membrane;
 use self::windows::Reconstruct;
-use crate::{Error, Model, Options, Result};
+use crate::{Error, Model, Options, Result, machine};
 
 /// How a hole is painted.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -64,7 +65,7 @@ impl Default for PaintOptions {
 /// use ndarray::{Array2, Array3, s};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let bundle = Bundle::open("models/glimpse-tiny".as_ref())?;
+/// let bundle = Bundle::open("models/glimpse-tiny")?;
 /// let mut inpainter = Inpainter::new(&bundle, &Options::default())?;
 /// let photograph = Array3::<u8>::zeros((3000, 4000, 3));
 /// let mut hole = Array2::from_elem((3000, 4000), false);
@@ -75,6 +76,8 @@ impl Default for PaintOptions {
 /// ```
 pub struct Inpainter {
     model: Model,
+    /// The threads that the classical fill takes.
+    pool: ThreadPool,
 }
 
 impl Inpainter {
@@ -90,7 +93,13 @@ impl Inpainter {
         if bundle.spec().norm_pix() {
             return Err(Error::NormalizedPixels { bundle: name() });
         }
-        Ok(Self { model: Model::load(bundle, options)? })
+        let model = Model::load(bundle, options)?;
+        let threads = options.threads.unwrap_or_else(machine::threads).min(harmonic::MOST_THREADS);
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .map_err(|source| Error::Threads { threads, source: Some(source.into()) })?;
+        Ok(Self { model, pool })
     }
 
     /// The model's spec.
@@ -119,7 +128,7 @@ impl Inpainter {
         let model = &mut self.model;
         let mut reconstruct =
             |patches: ArrayView2<f32>, mask: &crate::Mask| Ok(model.reconstruct(patches, mask)?.to_owned());
-        paint_with(&mut reconstruct, &spec, picture, hole, options)
+        paint_with(&mut reconstruct, &spec, &self.pool, picture, hole, options)
     }
 }
 
@@ -127,6 +136,7 @@ impl Inpainter {
 fn paint_with(
     reconstruct: &mut Reconstruct<'_>,
     spec: &ModelSpec,
+    pool: &ThreadPool,
     picture: ArrayView3<u8>,
     hole: ArrayView2<bool>,
     options: &PaintOptions,
@@ -143,20 +153,25 @@ fn paint_with(
     let groups = Groups::from_hole(hole, (sight.side / 2).max(1));
     let mut painted = picture.as_standard_layout().into_owned();
     for (index, bounds) in groups.bounds().iter().enumerate() {
-        harmonic::fill(&mut painted, hole, bounds.with_rim(height, width), |y, x| groups.holds(index, y, x));
+        let around = bounds.with_rim(height, width);
+        pool.install(|| harmonic::fill(&mut painted, hole, around, |y, x| groups.holds(index, y, x)));
     }
     for (index, bounds) in groups.bounds().iter().enumerate() {
         let around = bounds.with_rim(height, width);
         let (ys, xs) = around.ranges();
         let depth = depth_from_hole(hole.slice(s![ys.clone(), xs.clone()]));
         let deepest = depth.fold(0.0_f32, |a, b| a.max(*b));
+        if deepest < options.blend.smallest_px {
+            continue;
+        }
         let mut detail = None;
         for level in level::plan((height, width), *bounds, deepest, sight, &options.blend) {
             detail = Some(paint_level(reconstruct, spec, &painted, hole, level, detail.as_ref(), &options.blend)?);
         }
         let Some(detail) = detail else { continue };
+        let columns = detail.columns(around.x, around.width);
         for (row, y) in ys.enumerate() {
-            let added = detail.of_row(y, around.x, around.width);
+            let added = detail.of_row(y, &columns);
             for (col, x) in xs.clone().enumerate().filter(|(_, x)| hole[[y, *x]] && groups.holds(index, y, *x)) {
                 let weight = options.blend.model_weight * feather(depth[[row, col]], options.feather_px);
                 for channel in 0..3 {

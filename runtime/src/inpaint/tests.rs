@@ -23,6 +23,10 @@ fn spec() -> ModelSpec {
     .unwrap()
 }
 
+fn pool() -> ThreadPool {
+    ThreadPoolBuilder::new().num_threads(2).build().unwrap()
+}
+
 /// A soft pattern, different in each channel.
 fn picture(height: usize, width: usize) -> Array3<u8> {
     Array3::from_shape_fn((height, width, 3), |(y, x, c)| {
@@ -32,6 +36,7 @@ fn picture(height: usize, width: usize) -> Array3<u8> {
 }
 
 /// A model that is far off: every patch is as bright as it can be.
+#[expect(clippy::unnecessary_wraps, reason = "a model's answer is a result")]
 fn glare(patches: ArrayView2<f32>, _: &Mask) -> Result<Array2<f32>> {
     Ok(Array2::from_elem(patches.dim(), 9.0))
 }
@@ -43,8 +48,7 @@ fn paint(
 ) -> Result<Array3<u8>> {
     let (height, width, _) = picture.dim();
     let hole = Array2::from_shape_fn((height, width), |(y, x)| hole(y, x));
-    let painted =
-        paint_with(reconstruct, &spec(), picture.view(), hole.view(), &PaintOptions::default())?;
+    let painted = paint_with(reconstruct, &spec(), &pool(), picture.view(), hole.view(), &PaintOptions::default())?;
     for ((y, x), is_hole) in hole.indexed_iter() {
         let same = painted.slice(s![y, x, ..]) == picture.slice(s![y, x, ..]);
         assert!(*is_hole || same, "visible pixel {y} {x} was touched");
@@ -60,7 +64,7 @@ fn pictures_and_holes_of_many_sizes_keep_their_visible_pixels() {
         paint(&picture, |y, x| (y, x) == (height / 2, width / 2), &mut glare).unwrap();
         paint(&picture, |y, x| (y * 5 + x * 3) % 7 == 0, &mut glare).unwrap();
         paint(&picture, |y, x| (y + x) % 90 < 40 && y + x > 0, &mut glare).unwrap();
-        paint(&picture, |y, x| y + x >= (height + width) / 2, &mut glare).unwrap();
+        paint(&picture, |y, x| y + x >= usize::midpoint(height, width), &mut glare).unwrap();
     }
 }
 
@@ -70,8 +74,7 @@ fn nothing_to_paint_and_nothing_to_paint_from_are_refused() {
     assert!(matches!(paint(&picture, |_, _| false, &mut glare), Err(Error::EmptyHole { .. })));
     assert!(matches!(paint(&picture, |_, _| true, &mut glare), Err(Error::NothingAround { .. })));
     let hole = Array2::from_elem((20, 31), false);
-    let result =
-        paint_with(&mut glare, &spec(), picture.view(), hole.view(), &PaintOptions::default());
+    let result = paint_with(&mut glare, &spec(), &pool(), picture.view(), hole.view(), &PaintOptions::default());
     assert!(matches!(result, Err(Error::Shape { what: "picture", .. })));
 }
 
@@ -79,9 +82,7 @@ fn nothing_to_paint_and_nothing_to_paint_from_are_refused() {
 fn an_offset_of_the_model_is_taken_away_at_the_rim() {
     let picture = picture(200, 200);
     let hole = |y: usize, x: usize| (50..150).contains(&y) && (50..150).contains(&x);
-    let flat = |value: f32| {
-        move |patches: ArrayView2<f32>, _: &Mask| Ok(Array2::from_elem(patches.dim(), value))
-    };
+    let flat = |value: f32| move |patches: ArrayView2<f32>, _: &Mask| Ok(Array2::from_elem(patches.dim(), value));
     let dark = paint(&picture, hole, &mut flat(-1.0)).unwrap();
     let light = paint(&picture, hole, &mut flat(1.0)).unwrap();
     let apart = dark.iter().zip(&light).map(|(a, b)| a.abs_diff(*b)).max();

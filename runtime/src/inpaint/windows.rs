@@ -63,9 +63,7 @@ pub(super) fn paint(
                 let flipped = asked.slice(s![.., ..;-1]).as_standard_layout().into_owned();
                 let flipped = Mask::from_pixels(spec.grid(), flipped.view())?;
                 let twin = answer(reconstruct, spec, image.slice(s![.., .., ..;-1]), &flipped)?;
-                Zip::from(&mut painted)
-                    .and(twin.slice(s![.., .., ..;-1]))
-                    .for_each(|a, b| *a = f32::midpoint(*a, *b));
+                Zip::from(&mut painted).and(twin.slice(s![.., .., ..;-1])).for_each(|a, b| *a = f32::midpoint(*a, *b));
             }
             for (channel, painted) in painted.outer_iter().enumerate() {
                 Zip::from(colours.slice_mut(s![channel, top..top + side, left..left + side]))
@@ -109,7 +107,7 @@ fn answer(
 fn offsets(length: usize, side: usize) -> Vec<usize> {
     let room = length.saturating_sub(side);
     let steps = room.div_ceil((side / 2).max(1));
-    (0..=steps).map(|step| if steps == 0 { 0 } else { room * step / steps }).collect()
+    (0..=steps).map(|step| (room * step).checked_div(steps).unwrap_or(0)).collect()
 }
 
 /// Falls from the middle of a window to its ends, where it is small but not 0: at a canvas' end no other window helps.

@@ -12,12 +12,7 @@ use ndarray::{Array2, ArrayView1, ArrayView2};
 /// # Source
 /// Ba et al. 2016, arXiv:1607.06450; the variance is the biased one.
 #[must_use]
-pub fn layer_norm(
-    x: ArrayView2<f32>,
-    weight: ArrayView1<f32>,
-    bias: ArrayView1<f32>,
-    epsilon: f64,
-) -> Array2<f32> {
+pub fn layer_norm(x: ArrayView2<f32>, weight: ArrayView1<f32>, bias: ArrayView1<f32>, epsilon: f64) -> Array2<f32> {
     let mut y = x.to_owned();
     for mut row in y.rows_mut() {
         let c = row.len() as f64;

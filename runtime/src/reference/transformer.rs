@@ -66,13 +66,7 @@ pub fn decoder(
 }
 
 /// A pre-norm transformer block, `[T, C]` to `[T, C]`.
-fn block(
-    spec: &ModelSpec,
-    weights: &Weights,
-    key: &str,
-    stack: Transformer,
-    x: Array2<f32>,
-) -> Result<Array2<f32>> {
+fn block(spec: &ModelSpec, weights: &Weights, key: &str, stack: Transformer, x: Array2<f32>) -> Result<Array2<f32>> {
     let y = norm(spec, weights, &format!("{key}.norm1"), &x)?; // [T, C]
     let y = layer(weights, &format!("{key}.attn.qkv"), &y)?; // [T, 3·C]
     let y = attention(y.view(), stack.heads); // [T, C]

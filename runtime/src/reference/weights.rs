@@ -21,9 +21,8 @@ impl Weights {
         let model = ModelProto::decode(Bytes::copy_from_slice(file)).map_err(missing)?;
         let graph = model.graph.unwrap_or_default();
         let tensors = graph.initializer.iter();
-        let stored: BTreeMap<String, Array2<f32>> = tensors
-            .filter_map(|tensor| Some((tensor.name.clone(), matrix(tensor)?)))
-            .collect();
+        let stored: BTreeMap<String, Array2<f32>> =
+            tensors.filter_map(|tensor| Some((tensor.name.clone(), matrix(tensor)?))).collect();
         let widened = widened(&graph, &stored);
         Ok(Self(stored.into_iter().chain(widened).collect()))
     }
@@ -60,19 +59,14 @@ fn matrix(tensor: &TensorProto) -> Option<Array2<f32>> {
             let words = tensor.raw_data.as_chunks::<4>().0;
             words.iter().map(|&word| f32::from_le_bytes(word)).collect()
         }
-        data_type::INT8 => {
-            tensor.raw_data.iter().map(|&byte| f32::from(byte.cast_signed())).collect()
-        }
+        data_type::INT8 => tensor.raw_data.iter().map(|&byte| f32::from(byte.cast_signed())).collect(),
         _ => return None,
     };
     Array2::from_shape_vec((rows, cols), values).ok()
 }
 
 /// What the graph's `DequantizeLinear` nodes make of its int8 weights: code times its column's scale.
-fn widened(
-    graph: &GraphProto,
-    stored: &BTreeMap<String, Array2<f32>>,
-) -> BTreeMap<String, Array2<f32>> {
+fn widened(graph: &GraphProto, stored: &BTreeMap<String, Array2<f32>>) -> BTreeMap<String, Array2<f32>> {
     let nodes = graph.node.iter().filter(|node| node.op_type == "DequantizeLinear");
     let widen = nodes.filter_map(|node| match (node.input.as_slice(), node.output.as_slice()) {
         ([codes, scale, ..], [name]) => Some((name.clone(), stored.get(codes)? * stored.get(scale)?)),

@@ -39,12 +39,7 @@ impl Case {
         if paints {
             assert_eq!(mask.restore(), indices("restore"));
         }
-        Self {
-            mask,
-            patches: matrix("patches"),
-            tokens: matrix("tokens"),
-            painted: paints.then(|| matrix("painted")),
-        }
+        Self { mask, patches: matrix("patches"), tokens: matrix("tokens"), painted: paints.then(|| matrix("painted")) }
     }
 
     /// `[L, P·P·3]`: not a number where a patch is masked, so that reading one shows.
@@ -62,10 +57,16 @@ pub fn relative_error(got: ArrayView2<f32>, expected: ArrayView2<f32>) -> f64 {
     assert_eq!(got.dim(), expected.dim());
     let square = |value: f64| value * value;
     let pairs = got.iter().zip(&expected).map(|(&got, &expected)| (f64::from(got), f64::from(expected)));
-    let (error, size) = pairs.fold((0.0, 0.0), |(error, size), (got, expected)| {
-        (error + square(got - expected), size + square(expected))
-    });
+    let (error, size) = pairs
+        .fold((0.0, 0.0), |(error, size), (got, expected)| (error + square(got - expected), size + square(expected)));
     (error / size).sqrt()
+}
+
+/// The root of the mean squared difference.
+pub fn rms_error(got: ArrayView2<f32>, expected: ArrayView2<f32>) -> f64 {
+    assert_eq!(got.dim(), expected.dim());
+    let squares = got.iter().zip(&expected).map(|(&got, &expected)| f64::from(got - expected).powi(2));
+    (squares.sum::<f64>() / got.len() as f64).sqrt()
 }
 
 /// The cosine of the angle between a row and the one that it should be, at the worst row.

@@ -1,0 +1,16 @@
+//! How far a fast version may be from its twin, and the engine from a golden answer.
+
+/// Relative error (`‖got − expected‖ / ‖expected‖`) of an answer in f32: the same operations summed in another order,
+/// through all of a model's layers.
+pub const F32_RELATIVE_ERROR: f64 = 1e-5;
+
+/// Smallest cosine between an int8 model's token and the f32 one: eight bits a weight leave a token's direction as it
+/// was.
+pub const INT8_COSINE: f64 = 0.999;
+
+/// Root mean square by which an int8 model's painted values may differ from the f32 ones, normalized: less than one grey
+/// level of 255. A cosine would say nothing here, since the right answer to almost no picture has almost no contrast.
+pub const INT8_PAINTED_RMS: f64 = 0.015;
+
+/// Absolute error of a normalized pixel: two float formulas of the same three operations.
+pub const PIXEL: f32 = 1e-5;
