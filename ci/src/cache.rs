@@ -20,10 +20,7 @@ fn folder_in(cache_home: Option<OsString>, home: Option<OsString>) -> Option<Pat
     cache_home
         .map(PathBuf::from)
         .filter(|path| path.is_absolute())
-        .or_else(|| {
-            home.filter(|home| !home.is_empty())
-                .map(|home| PathBuf::from(home).join(".cache"))
-        })
+        .or_else(|| home.filter(|home| !home.is_empty()).map(|home| PathBuf::from(home).join(".cache")))
         .map(|cache| cache.join("glimpse"))
 }
 
@@ -35,14 +32,10 @@ mod tests {
 
     #[test]
     fn the_cache_folder_is_the_one_named_or_else_the_usual_one() {
-        let folder = |cache: Option<&str>, home: Option<&str>| {
-            folder_in(cache.map(OsString::from), home.map(OsString::from))
-        };
+        let folder =
+            |cache: Option<&str>, home: Option<&str>| folder_in(cache.map(OsString::from), home.map(OsString::from));
         let usual = Path::new("/h/.cache/glimpse");
-        assert_eq!(
-            folder(Some("/c"), Some("/h")).unwrap(),
-            Path::new("/c/glimpse")
-        );
+        assert_eq!(folder(Some("/c"), Some("/h")).unwrap(), Path::new("/c/glimpse"));
         assert_eq!(folder(None, Some("/h")).unwrap(), usual);
         assert_eq!(folder(Some("relative"), Some("/h")).unwrap(), usual);
         assert_eq!(folder(None, Some("")), None);

@@ -45,11 +45,7 @@ impl Scope {
             Self::Default => &[&[]],
             Self::Whole => &[&[], &["--package", "glimpse-export"]],
         };
-        selections
-            .iter()
-            .filter_map(|selection| cargo(selection).err())
-            .map(|error| format!("{error:#}"))
-            .collect()
+        selections.iter().filter_map(|selection| cargo(selection).err()).map(|error| format!("{error:#}")).collect()
     }
 }
 
@@ -60,30 +56,12 @@ struct Check {
 
 /// What is quick comes first: a person at a terminal reads it while the rest compiles.
 const CHECKS: &[Check] = &[
-    Check {
-        name: "arrows",
-        run: |workspace, _| arrows::check(workspace),
-    },
-    Check {
-        name: "sizes",
-        run: |workspace, _| sizes::check(workspace),
-    },
-    Check {
-        name: "private names",
-        run: |workspace, _| private_names::check(workspace),
-    },
-    Check {
-        name: "format",
-        run: |workspace, _| format::check(workspace),
-    },
-    Check {
-        name: "clippy",
-        run: clippy::check,
-    },
-    Check {
-        name: "docs",
-        run: |workspace, scope| Ok(docs::check(workspace, scope)),
-    },
+    Check { name: "arrows", run: |workspace, _| arrows::check(workspace) },
+    Check { name: "sizes", run: |workspace, _| sizes::check(workspace) },
+    Check { name: "private names", run: |workspace, _| private_names::check(workspace) },
+    Check { name: "format", run: |workspace, _| format::check(workspace) },
+    Check { name: "clippy", run: clippy::check },
+    Check { name: "docs", run: |workspace, scope| Ok(docs::check(workspace, scope)) },
 ];
 
 /// Runs every check.
@@ -92,27 +70,14 @@ const CHECKS: &[Check] = &[
 /// [`Failures`] when one did not hold.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let workspace = Workspace::here()?;
-    let scope = if args.fast {
-        Scope::Default
-    } else {
-        Scope::Whole
-    };
+    let scope = if args.fast { Scope::Default } else { Scope::Whole };
     let mut failures = Vec::new();
     for check in CHECKS {
         let started = Instant::now();
-        let found =
-            (check.run)(&workspace, scope).unwrap_or_else(|error| vec![format!("{error:#}")]);
+        let found = (check.run)(&workspace, scope).unwrap_or_else(|error| vec![format!("{error:#}")]);
         let verdict = if found.is_empty() { "ok" } else { "FAILED" };
-        println!(
-            "{}: {verdict} ({})",
-            check.name,
-            process::shown_duration(started.elapsed())
-        );
-        failures.extend(
-            found
-                .into_iter()
-                .map(|failure| format!("{}: {failure}", check.name)),
-        );
+        println!("{}: {verdict} ({})", check.name, process::shown_duration(started.elapsed()));
+        failures.extend(found.into_iter().map(|failure| format!("{}: {failure}", check.name)));
     }
     Failures::unless_empty(failures)
 }

@@ -9,11 +9,7 @@ pub struct Failures(Vec<String>);
 impl Failures {
     /// An error that lists `found`; all is well when there is nothing in it.
     pub fn unless_empty(found: Vec<String>) -> anyhow::Result<()> {
-        if found.is_empty() {
-            Ok(())
-        } else {
-            Err(Self(found).into())
-        }
+        if found.is_empty() { Ok(()) } else { Err(Self(found).into()) }
     }
 }
 
@@ -23,9 +19,7 @@ impl fmt::Display for Failures {
             1 => write!(f, "1 failure:")?,
             count => write!(f, "{count} failures:")?,
         }
-        self.0
-            .iter()
-            .try_for_each(|failure| write!(f, "\n  {failure}"))
+        self.0.iter().try_for_each(|failure| write!(f, "\n  {failure}"))
     }
 }
 

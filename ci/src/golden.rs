@@ -74,11 +74,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         let name = name.display().to_string();
         match compared(&workspace, &program, &python, bundle, &answers) {
             Ok(rows) => {
-                failures.extend(
-                    rows.iter()
-                        .filter_map(Row::failure)
-                        .map(|failure| format!("{name}: {failure}")),
-                );
+                failures.extend(rows.iter().filter_map(Row::failure).map(|failure| format!("{name}: {failure}")));
                 reports.push(Report { bundle: name, rows });
             }
             Err(error) => failures.push(format!("{name}: {error:#}")),
@@ -104,24 +100,13 @@ fn compared(
 ) -> anyhow::Result<Vec<Row>> {
     let bundle = path::absolute(bundle).context("finding the bundle")?;
     let golden = Tensors::read("burn", &bundle.join("golden.safetensors"))?;
-    let forms: Vec<_> = FORMS
-        .iter()
-        .filter(|(_, file)| bundle.join(file).is_file())
-        .map(|(form, _)| *form)
-        .collect();
-    ensure!(
-        !forms.is_empty(),
-        "no encoder.onnx and no encoder.int8.onnx: there is nothing to compare"
-    );
+    let forms: Vec<_> = FORMS.iter().filter(|(_, file)| bundle.join(file).is_file()).map(|(form, _)| *form).collect();
+    ensure!(!forms.is_empty(), "no encoder.onnx and no encoder.int8.onnx: there is nothing to compare");
 
     let from_tract = answers.join("tract.safetensors");
     program.answer(&bundle, &from_tract)?;
     let from_onnxruntime = answers.join("onnxruntime.safetensors");
-    process::run(
-        Command::new(python)
-            .arg(workspace.root.join(ONNXRUNTIME_SCRIPT))
-            .args([&bundle, &from_onnxruntime]),
-    )?;
+    process::run(Command::new(python).arg(workspace.root.join(ONNXRUNTIME_SCRIPT)).args([&bundle, &from_onnxruntime]))?;
 
     compare::rows(
         &forms,

@@ -3,15 +3,7 @@
 //! This program only starts other programs and reads files. It exits with 0 when all is well, 1 when a check failed and
 //! 2 when it was used wrongly or could not do its work.
 
-#![cfg_attr(
-    test,
-    allow(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        reason = "tests unwrap freely"
-    )
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests unwrap freely"))]
 
 mod cache;
 mod check;

@@ -17,9 +17,8 @@ pub fn cargo(root: &Path) -> Command {
     let mut command = Command::new("cargo");
     command.current_dir(root);
     for (name, _) in env::vars_os() {
-        let described = name.to_str().is_some_and(|name| {
-            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
-        });
+        let described =
+            name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"));
         if described {
             command.env_remove(&name);
         }
@@ -33,10 +32,7 @@ pub fn cargo(root: &Path) -> Command {
 /// When it cannot be started or does not end with success.
 pub fn run(command: &mut Command) -> anyhow::Result<()> {
     eprintln!("$ {}", shown(command));
-    let status = command
-        .stdout(Stdio::from(io::stderr()))
-        .status()
-        .with_context(|| cannot_start(command))?;
+    let status = command.stdout(Stdio::from(io::stderr())).status().with_context(|| cannot_start(command))?;
     if !status.success() {
         bail!("`{}`: {status}", shown(command));
     }
@@ -48,10 +44,7 @@ pub fn run(command: &mut Command) -> anyhow::Result<()> {
 /// # Errors
 /// When it cannot be started or does not end with success.
 pub fn output(command: &mut Command) -> anyhow::Result<Vec<u8>> {
-    let output = command
-        .stderr(Stdio::inherit())
-        .output()
-        .with_context(|| cannot_start(command))?;
+    let output = command.stderr(Stdio::inherit()).output().with_context(|| cannot_start(command))?;
     if !output.status.success() {
         bail!("`{}`: {}", shown(command), output.status);
     }
@@ -90,9 +83,7 @@ fn shown(command: &Command) -> String {
         let value = value?;
         Some(format!("{}='{}'", name.display(), value.display()))
     });
-    let words = std::iter::once(command.get_program())
-        .chain(command.get_args())
-        .map(|word| word.display().to_string());
+    let words = std::iter::once(command.get_program()).chain(command.get_args()).map(|word| word.display().to_string());
     variables.chain(words).collect::<Vec<_>>().join(" ")
 }
 
@@ -120,10 +111,7 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_named_and_how_to_get_it_said() {
-        assert_eq!(
-            cannot_start(&Command::new("git")),
-            "cannot start `git`: `apt install git`"
-        );
+        assert_eq!(cannot_start(&Command::new("git")), "cannot start `git`: `apt install git`");
         let error = run(&mut Command::new("no-such-program-anywhere")).unwrap_err();
         assert!(error.to_string().contains("no-such-program-anywhere"));
     }

@@ -30,11 +30,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         // One invocation for all crates: features are unified over the crates of an invocation, and with several of
         // them tract and others would be compiled once for each.
         failures.extend(timed("tests of all crates", || {
-            process::run(process::cargo(&workspace.root).args([
-                "test",
-                "--workspace",
-                "--no-fail-fast",
-            ]))
+            process::run(process::cargo(&workspace.root).args(["test", "--workspace", "--no-fail-fast"]))
         }));
         failures.extend(timed("golden", || golden::run(&golden::Args::default())));
     }
@@ -47,9 +43,6 @@ fn timed(name: &str, part: impl FnOnce() -> anyhow::Result<()>) -> Option<String
     let started = Instant::now();
     let failure = part().err().map(|error| format!("{name}: {error:#}"));
     let verdict = if failure.is_some() { "FAILED" } else { "ok" };
-    println!(
-        "{name}: {verdict} ({})",
-        process::shown_duration(started.elapsed())
-    );
+    println!("{name}: {verdict} ({})", process::shown_duration(started.elapsed()));
     failure
 }

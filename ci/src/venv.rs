@@ -35,8 +35,7 @@ pub fn run(_args: &Args) -> anyhow::Result<()> {
 /// When Python is missing or the requirements cannot be installed.
 pub fn python(workspace: &Workspace) -> anyhow::Result<PathBuf> {
     let requirements = workspace.root.join(REQUIREMENTS);
-    let required = fs::read_to_string(&requirements)
-        .with_context(|| format!("reading {}", requirements.display()))?;
+    let required = fs::read_to_string(&requirements).with_context(|| format!("reading {}", requirements.display()))?;
     let stamp = stamp(&required, &python_version()?);
 
     let cache = cache::folder()?;
@@ -44,15 +43,12 @@ pub fn python(workspace: &Workspace) -> anyhow::Result<PathBuf> {
     fs::create_dir_all(&cache).with_context(|| format!("making {}", cache.display()))?;
     // Two checks that start together would otherwise make the environment into each other. Freed when dropped.
     let lock_path = cache.join("venv.lock");
-    let lock =
-        File::create(&lock_path).with_context(|| format!("making {}", lock_path.display()))?;
-    lock.lock()
-        .with_context(|| format!("locking {}", lock_path.display()))?;
+    let lock = File::create(&lock_path).with_context(|| format!("making {}", lock_path.display()))?;
+    lock.lock().with_context(|| format!("locking {}", lock_path.display()))?;
 
     if !is_current(&folder, &stamp) {
         make(&folder, &requirements)?;
-        fs::write(folder.join(STAMP), stamp)
-            .with_context(|| format!("writing into {}", folder.display()))?;
+        fs::write(folder.join(STAMP), stamp).with_context(|| format!("writing into {}", folder.display()))?;
     }
     Ok(python_in(&folder))
 }
@@ -65,13 +61,7 @@ fn make(folder: &Path, requirements: &Path) -> anyhow::Result<()> {
         .context("Python cannot make an environment: `apt install python3-venv`")?;
     process::run(
         Command::new(python_in(folder))
-            .args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-            ])
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
             .args(["--only-binary", ":all:", "--requirement"])
             .arg(requirements),
     )
@@ -92,8 +82,7 @@ fn stamp(requirements: &str, python_version: &str) -> String {
 }
 
 fn is_current(folder: &Path, stamp: &str) -> bool {
-    fs::read_to_string(folder.join(STAMP)).is_ok_and(|found| found == stamp)
-        && python_in(folder).exists()
+    fs::read_to_string(folder.join(STAMP)).is_ok_and(|found| found == stamp) && python_in(folder).exists()
 }
 
 #[cfg(test)]
@@ -111,8 +100,7 @@ mod tests {
     #[test]
     fn an_environment_is_current_until_requirements_or_python_change() {
         let folder = environment(&stamp("numpy==1.0\n", "Python 3.11.2"));
-        let is_current =
-            |requirements, python| is_current(folder.path(), &stamp(requirements, python));
+        let is_current = |requirements, python| is_current(folder.path(), &stamp(requirements, python));
         assert!(is_current("numpy==1.0\n", "Python 3.11.2"));
         assert!(!is_current("numpy==1.1\n", "Python 3.11.2"));
         assert!(!is_current("numpy==1.0\n", "Python 3.13.1"));

@@ -39,11 +39,7 @@ impl Workspace {
     /// When there is none, or cargo is missing.
     pub fn here() -> anyhow::Result<Self> {
         let here = env::current_dir().context("finding the current folder")?;
-        let metadata = process::output(process::cargo(&here).args([
-            "metadata",
-            "--no-deps",
-            "--format-version=1",
-        ]))?;
+        let metadata = process::output(process::cargo(&here).args(["metadata", "--no-deps", "--format-version=1"]))?;
         Self::from_metadata(&metadata)
     }
 
@@ -86,9 +82,7 @@ impl Workspace {
 
 /// Whether the name of a file ends in a dot and `extension`.
 pub fn has_extension(path: &str, extension: &str) -> bool {
-    Path::new(path)
-        .extension()
-        .is_some_and(|found| found == extension)
+    Path::new(path).extension().is_some_and(|found| found == extension)
 }
 
 #[cfg(test)]

@@ -7,11 +7,9 @@ use burn::tensor::Device;
 #[must_use]
 pub fn built_in() -> Vec<&'static str> {
     let mut names = vec!["cpu"];
-    for (name, there) in [
-        ("vulkan", cfg!(feature = "vulkan")),
-        ("wgpu", cfg!(feature = "wgpu")),
-        ("cuda", cfg!(feature = "cuda")),
-    ] {
+    for (name, there) in
+        [("vulkan", cfg!(feature = "vulkan")), ("wgpu", cfg!(feature = "wgpu")), ("cuda", cfg!(feature = "cuda"))]
+    {
         if there {
             names.push(name);
         }

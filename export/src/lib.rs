@@ -16,7 +16,13 @@
 
 #![cfg_attr(
     test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests unwrap freely")
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::float_cmp,
+        reason = "tests unwrap freely, and what is to be the same is compared as the same"
+    )
 )]
 
 pub mod data;

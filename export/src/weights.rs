@@ -33,9 +33,7 @@ impl Weights {
     /// # Errors
     /// Names the key when it is missing.
     pub fn get(&self, key: &str) -> anyhow::Result<&Weight> {
-        self.0
-            .get(key)
-            .with_context(|| format!("the weights have no tensor `{key}`"))
+        self.0.get(key).with_context(|| format!("the weights have no tensor `{key}`"))
     }
 
     /// All tensors in key order.
@@ -75,9 +73,7 @@ impl Weights {
             .collect();
         let views = bytes
             .iter()
-            .map(|(key, weight, bytes)| {
-                Ok((*key, TensorView::new(Dtype::F32, weight.shape.clone(), bytes)?))
-            })
+            .map(|(key, weight, bytes)| Ok((*key, TensorView::new(Dtype::F32, weight.shape.clone(), bytes)?)))
             .collect::<anyhow::Result<Vec<_>>>()?;
         Ok(safetensors::serialize(views, None)?)
     }
@@ -90,11 +86,7 @@ impl Weights {
         let file = SafeTensors::deserialize(bytes)?;
         let mut weights = Self::default();
         for (key, view) in file.tensors() {
-            ensure!(
-                view.dtype() == Dtype::F32,
-                "tensor `{key}` is {:?}, only f32 is read here",
-                view.dtype()
-            );
+            ensure!(view.dtype() == Dtype::F32, "tensor `{key}` is {:?}, only f32 is read here", view.dtype());
             let (chunks, []) = view.data().as_chunks::<4>() else {
                 bail!("tensor `{key}` ends in the middle of a number");
             };

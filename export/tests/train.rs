@@ -11,8 +11,22 @@ use tempfile::TempDir;
 
 /// Sizes of a model that takes a step in milliseconds.
 const SIZES: [&str; 16] = [
-    "--image-side", "32", "--patch-side", "8", "--width", "16", "--depth", "2", "--heads", "2", "--decoder-width", "8",
-    "--decoder-depth", "1", "--decoder-heads", "2",
+    "--image-side",
+    "32",
+    "--patch-side",
+    "8",
+    "--width",
+    "16",
+    "--depth",
+    "2",
+    "--heads",
+    "2",
+    "--decoder-width",
+    "8",
+    "--decoder-depth",
+    "1",
+    "--decoder-heads",
+    "2",
 ];
 
 /// A folder of pictures with something to learn in them, each its own.

@@ -5,9 +5,7 @@ use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
 use crate::onnx::Bytes;
-use crate::{
-    BundleFile, Error, FileEntry, Files, MANIFEST_FILE, Manifest, ModelSpec, Part, Precision, graph,
-};
+use crate::{BundleFile, Error, FileEntry, Files, MANIFEST_FILE, Manifest, ModelSpec, Part, Precision, graph};
 
 /// The most bytes that a manifest may have.
 const MAX_MANIFEST_BYTES: u64 = 1 << 20;
@@ -33,9 +31,7 @@ impl Bundle {
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, Error> {
         let dir = dir.as_ref();
         let manifest = read_manifest(&dir.join(MANIFEST_FILE))?;
-        Self::assemble(dir, &manifest, |path, file, entry| {
-            read_file(path, file, entry)
-        })
+        Self::assemble(dir, &manifest, |path, file, entry| read_file(path, file, entry))
     }
 
     /// The bundle whose files `contents` gives by name, `manifest.toml` among them.
@@ -44,20 +40,13 @@ impl Bundle {
     ///
     /// # Errors
     /// As [`Bundle::open`].
-    pub fn from_files(
-        label: impl AsRef<Path>,
-        contents: impl Fn(&str) -> Option<Bytes>,
-    ) -> Result<Self, Error> {
+    pub fn from_files(label: impl AsRef<Path>, contents: impl Fn(&str) -> Option<Bytes>) -> Result<Self, Error> {
         let label = label.as_ref();
         let path = label.join(MANIFEST_FILE);
-        let manifest =
-            contents(MANIFEST_FILE).ok_or_else(|| Error::ManifestMissing { file: path.clone() })?;
+        let manifest = contents(MANIFEST_FILE).ok_or_else(|| Error::ManifestMissing { file: path.clone() })?;
         check_manifest_size(&path, manifest.len() as u64)?;
         Self::assemble(label, &manifest, |path, file, entry| {
-            let missing = || Error::FileMissing {
-                file: path.to_owned(),
-                field: file.field(),
-            };
+            let missing = || Error::FileMissing { file: path.to_owned(), field: file.field() };
             let contents = contents(file.name()).ok_or_else(missing)?;
             check_size(path, file, entry, contents.len() as u64)?;
             Ok(contents)
@@ -86,26 +75,19 @@ impl Bundle {
     #[must_use]
     pub fn precisions(&self) -> Vec<Precision> {
         let has = |precision| self.graph(Part::Encoder, precision).is_some();
-        Precision::ALL
-            .into_iter()
-            .filter(|&precision| has(precision))
-            .collect()
+        Precision::ALL.into_iter().filter(|&precision| has(precision)).collect()
     }
 
     /// The ONNX file of a part in a form, if the bundle has it.
     #[must_use]
     pub fn graph(&self, part: Part, precision: Precision) -> Option<&[u8]> {
-        self.files
-            .get(&BundleFile::Graph(part, precision))
-            .map(AsRef::as_ref)
+        self.files.get(&BundleFile::Graph(part, precision)).map(AsRef::as_ref)
     }
 
     /// The golden file: a safetensors file of inputs and the answers that they must give.
     #[must_use]
     pub fn golden(&self) -> &[u8] {
-        self.files
-            .get(&BundleFile::Golden)
-            .map_or(&[], AsRef::as_ref)
+        self.files.get(&BundleFile::Golden).map_or(&[], AsRef::as_ref)
     }
 
     /// The model card, in Markdown.
@@ -142,29 +124,17 @@ impl Bundle {
             }
             files.insert(file, contents);
         }
-        Ok(Self {
-            manifest,
-            files,
-            card,
-        })
+        Ok(Self { manifest, files, card })
     }
 }
 
 fn read_manifest(path: &Path) -> Result<Vec<u8>, Error> {
     let metadata = fs::metadata(path).map_err(|source| match source.kind() {
-        ErrorKind::NotFound | ErrorKind::NotADirectory => Error::ManifestMissing {
-            file: path.to_owned(),
-        },
-        _ => Error::Io {
-            file: path.to_owned(),
-            action: "read",
-            source,
-        },
+        ErrorKind::NotFound | ErrorKind::NotADirectory => Error::ManifestMissing { file: path.to_owned() },
+        _ => Error::Io { file: path.to_owned(), action: "read", source },
     })?;
     if !metadata.is_file() {
-        return Err(Error::ManifestMissing {
-            file: path.to_owned(),
-        });
+        return Err(Error::ManifestMissing { file: path.to_owned() });
     }
     check_manifest_size(path, metadata.len())?;
     read_at_most(path, metadata.len())
@@ -172,22 +142,12 @@ fn read_manifest(path: &Path) -> Result<Vec<u8>, Error> {
 
 fn read_file(path: &Path, file: BundleFile, entry: &FileEntry) -> Result<Bytes, Error> {
     let metadata = fs::metadata(path).map_err(|source| match source.kind() {
-        ErrorKind::NotFound => Error::FileMissing {
-            file: path.to_owned(),
-            field: file.field(),
-        },
-        _ => Error::Io {
-            file: path.to_owned(),
-            action: "read",
-            source,
-        },
+        ErrorKind::NotFound => Error::FileMissing { file: path.to_owned(), field: file.field() },
+        _ => Error::Io { file: path.to_owned(), action: "read", source },
     })?;
     // A pipe would be waited on for ever.
     if !metadata.is_file() {
-        return Err(Error::NotAFile {
-            file: path.to_owned(),
-            field: file.field(),
-        });
+        return Err(Error::NotAFile { file: path.to_owned(), field: file.field() });
     }
     check_size(path, file, entry, metadata.len())?;
     let contents = read_at_most(path, metadata.len())?;
@@ -197,31 +157,17 @@ fn read_file(path: &Path, file: BundleFile, entry: &FileEntry) -> Result<Bytes, 
 
 /// Reads at most `bytes`, however the file may grow meanwhile.
 fn read_at_most(path: &Path, bytes: u64) -> Result<Vec<u8>, Error> {
-    let io = |source| Error::Io {
-        file: path.to_owned(),
-        action: "read",
-        source,
-    };
+    let io = |source| Error::Io { file: path.to_owned(), action: "read", source };
     let mut contents = Vec::new();
     let capacity = usize::try_from(bytes).map_err(|_| io(ErrorKind::OutOfMemory.into()))?;
-    contents
-        .try_reserve_exact(capacity)
-        .map_err(|_| io(ErrorKind::OutOfMemory.into()))?;
-    File::open(path)
-        .map_err(io)?
-        .take(bytes)
-        .read_to_end(&mut contents)
-        .map_err(io)?;
+    contents.try_reserve_exact(capacity).map_err(|_| io(ErrorKind::OutOfMemory.into()))?;
+    File::open(path).map_err(io)?.take(bytes).read_to_end(&mut contents).map_err(io)?;
     Ok(contents)
 }
 
 fn check_manifest_size(path: &Path, bytes: u64) -> Result<(), Error> {
     if bytes > MAX_MANIFEST_BYTES {
-        return Err(Error::ManifestTooLarge {
-            file: path.to_owned(),
-            bytes,
-            limit: MAX_MANIFEST_BYTES,
-        });
+        return Err(Error::ManifestTooLarge { file: path.to_owned(), bytes, limit: MAX_MANIFEST_BYTES });
     }
     Ok(())
 }
@@ -229,37 +175,20 @@ fn check_manifest_size(path: &Path, bytes: u64) -> Result<(), Error> {
 fn check_size(path: &Path, file: BundleFile, entry: &FileEntry, found: u64) -> Result<(), Error> {
     if found != entry.bytes {
         let field = file.field() + ".bytes";
-        return Err(Error::FileSize {
-            file: path.to_owned(),
-            field,
-            expected: entry.bytes,
-            found,
-        });
+        return Err(Error::FileSize { file: path.to_owned(), field, expected: entry.bytes, found });
     }
     Ok(())
 }
 
-fn check_hash(
-    path: &Path,
-    file: BundleFile,
-    entry: &FileEntry,
-    contents: &[u8],
-) -> Result<(), Error> {
+fn check_hash(path: &Path, file: BundleFile, entry: &FileEntry, contents: &[u8]) -> Result<(), Error> {
     let found = FileEntry::of(contents).sha256;
     if found != entry.sha256 {
         let (field, expected) = (file.field() + ".sha256", entry.sha256.clone());
-        return Err(Error::FileAltered {
-            file: path.to_owned(),
-            field,
-            expected,
-            found,
-        });
+        return Err(Error::FileAltered { file: path.to_owned(), field, expected, found });
     }
     Ok(())
 }
 
 fn text<'a>(path: &Path, contents: &'a [u8]) -> Result<&'a str, Error> {
-    std::str::from_utf8(contents).map_err(|_| Error::NotText {
-        file: path.to_owned(),
-    })
+    std::str::from_utf8(contents).map_err(|_| Error::NotText { file: path.to_owned() })
 }

@@ -43,21 +43,11 @@ pub const fn shipped() -> &'static [&'static str] {
 /// [`Error::NotEmbedded`] for a name that is not among [`shipped`]; else as [`Bundle::open`].
 pub fn embedded(name: &str) -> Result<Bundle, Error> {
     let Some(&(name, files)) = SHIPPED.iter().find(|&&(shipped, _)| shipped == name) else {
-        let shipped = if SHIPPED.is_empty() {
-            "none".to_owned()
-        } else {
-            shipped().join(", ")
-        };
-        return Err(Error::NotEmbedded {
-            name: name.to_owned(),
-            shipped,
-        });
+        let shipped = if SHIPPED.is_empty() { "none".to_owned() } else { shipped().join(", ") };
+        return Err(Error::NotEmbedded { name: name.to_owned(), shipped });
     };
     Bundle::from_files(format!("{name} (inside the program)"), |wanted| {
-        files
-            .iter()
-            .find(|&&(file, _)| file == wanted)
-            .map(|&(_, contents)| Bytes::from_static(contents))
+        files.iter().find(|&&(file, _)| file == wanted).map(|&(_, contents)| Bytes::from_static(contents))
     })
 }
 
@@ -75,9 +65,6 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_refused() {
-        assert!(matches!(
-            embedded("glimpse-enormous"),
-            Err(Error::NotEmbedded { .. })
-        ));
+        assert!(matches!(embedded("glimpse-enormous"), Err(Error::NotEmbedded { .. })));
     }
 }

@@ -80,9 +80,7 @@ pub enum Error {
     },
 
     /// A manifest that is too long to be one.
-    #[error(
-        "{file} has {bytes} bytes, more than the {limit} of any manifest: fetch the bundle again"
-    )]
+    #[error("{file} has {bytes} bytes, more than the {limit} of any manifest: fetch the bundle again")]
     ManifestTooLarge {
         /// The manifest.
         file: PathBuf,
@@ -143,9 +141,7 @@ pub enum Error {
     },
 
     /// A manifest that does not list a file that every bundle has.
-    #[error(
-        "{file}: `{field}` is not listed, and every bundle has that file: export the bundle again"
-    )]
+    #[error("{file}: `{field}` is not listed, and every bundle has that file: export the bundle again")]
     NotListed {
         /// The manifest.
         file: PathBuf,
@@ -154,9 +150,7 @@ pub enum Error {
     },
 
     /// A manifest that lists no graphs.
-    #[error(
-        "{file}: `files` lists neither encoder.onnx nor encoder.int8.onnx: export at least one form"
-    )]
+    #[error("{file}: `files` lists neither encoder.onnx nor encoder.int8.onnx: export at least one form")]
     NoForm {
         /// The manifest.
         file: PathBuf,
@@ -174,9 +168,7 @@ pub enum Error {
     },
 
     /// A manifest that lists a decoder's graph for a model without a decoder.
-    #[error(
-        "{file}: `{field}` is listed, but `spec.decoder` is not there: remove the file or describe the decoder"
-    )]
+    #[error("{file}: `{field}` is listed, but `spec.decoder` is not there: remove the file or describe the decoder")]
     DecoderWithoutSpec {
         /// The manifest.
         file: PathBuf,
@@ -185,9 +177,7 @@ pub enum Error {
     },
 
     /// A manifest that cannot be written as TOML.
-    #[error(
-        "{file} cannot be written: {reason}: shorten or round what `training` and `quality` hold"
-    )]
+    #[error("{file} cannot be written: {reason}: shorten or round what `training` and `quality` hold")]
     ManifestWrite {
         /// The manifest.
         file: PathBuf,
@@ -227,9 +217,7 @@ pub enum Error {
     },
 
     /// A file of another size than the manifest says.
-    #[error(
-        "{file} has {found} bytes, but the manifest says `{field}` = {expected}: fetch the bundle again"
-    )]
+    #[error("{file} has {found} bytes, but the manifest says `{field}` = {expected}: fetch the bundle again")]
     FileSize {
         /// The file.
         file: PathBuf,
@@ -282,9 +270,7 @@ pub enum Error {
     },
 
     /// Operators of a version that the contract does not know.
-    #[error(
-        "{file}: `opset_import` gives version {found} of the standard operators: export it for 17 or 18"
-    )]
+    #[error("{file}: `opset_import` gives version {found} of the standard operators: export it for 17 or 18")]
     GraphOpset {
         /// The graph.
         file: PathBuf,
@@ -293,9 +279,7 @@ pub enum Error {
     },
 
     /// Operators that are not the standard ones.
-    #[error(
-        "{file}: {place} uses the operator domain `{domain}`: export it with standard operators alone"
-    )]
+    #[error("{file}: {place} uses the operator domain `{domain}`: export it with standard operators alone")]
     GraphDomain {
         /// The graph.
         file: PathBuf,
@@ -306,9 +290,7 @@ pub enum Error {
     },
 
     /// A node with a graph inside, such as `If` or `Loop`.
-    #[error(
-        "{file}: node `{node}` holds a graph of its own (`{attribute}`): export it without branches and loops"
-    )]
+    #[error("{file}: node `{node}` holds a graph of its own (`{attribute}`): export it without branches and loops")]
     GraphNested {
         /// The graph.
         file: PathBuf,
@@ -319,9 +301,7 @@ pub enum Error {
     },
 
     /// Inputs or outputs of other names, or in another order, than the contract's.
-    #[error(
-        "{file}: the graph's {side} are [{found}], the contract's [{expected}]: rename them and export again"
-    )]
+    #[error("{file}: the graph's {side} are [{found}], the contract's [{expected}]: rename them and export again")]
     GraphPorts {
         /// The graph.
         file: PathBuf,
@@ -347,9 +327,7 @@ pub enum Error {
     },
 
     /// An input or output with too many or too few axes.
-    #[error(
-        "{file}: {port} has {found} axes, the contract says {expected}: export it without a batch axis"
-    )]
+    #[error("{file}: {port} has {found} axes, the contract says {expected}: export it without a batch axis")]
     GraphPortRank {
         /// The graph.
         file: PathBuf,
@@ -362,9 +340,7 @@ pub enum Error {
     },
 
     /// An input or output with an axis of the wrong length.
-    #[error(
-        "{file}: axis {axis} of {port} is {found}, the spec says {expected}: correct the spec or export again"
-    )]
+    #[error("{file}: axis {axis} of {port} is {found}, the spec says {expected}: correct the spec or export again")]
     GraphPortDim {
         /// The graph.
         file: PathBuf,
@@ -388,9 +364,7 @@ pub enum Error {
     },
 
     /// A constant of an element type that the contract does not know.
-    #[error(
-        "{file}: constant `{name}` has the element type {found}: export it as float, int8 or int64"
-    )]
+    #[error("{file}: constant `{name}` has the element type {found}: export it as float, int8 or int64")]
     GraphConstantType {
         /// The graph.
         file: PathBuf,
@@ -412,9 +386,7 @@ pub enum Error {
     },
 
     /// A constant with more or fewer values than its shape has places.
-    #[error(
-        "{file}: constant `{name}` holds {found} bytes, its shape asks for {expected}: export it again"
-    )]
+    #[error("{file}: constant `{name}` holds {found} bytes, its shape asks for {expected}: export it again")]
     GraphConstantSize {
         /// The graph.
         file: PathBuf,
@@ -434,9 +406,7 @@ pub enum Error {
     },
 
     /// Something to be replaced that is not a bundle.
-    #[error(
-        "{file} is not a bundle (it has no manifest.toml), so it is not replaced: choose another folder"
-    )]
+    #[error("{file} is not a bundle (it has no manifest.toml), so it is not replaced: choose another folder")]
     NotABundle {
         /// The folder.
         file: PathBuf,

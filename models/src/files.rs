@@ -97,10 +97,7 @@ impl FileEntry {
             // Writing to a string cannot fail.
             let _ = write!(sha256, "{byte:02x}");
         }
-        Self {
-            bytes: contents.len() as u64,
-            sha256,
-        }
+        Self { bytes: contents.len() as u64, sha256 }
     }
 }
 
@@ -122,9 +119,6 @@ mod tests {
         // FIPS 180-2, appendix B.1.
         let entry = FileEntry::of(b"abc");
         assert_eq!(entry.bytes, 3);
-        assert_eq!(
-            entry.sha256,
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
+        assert_eq!(entry.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 }

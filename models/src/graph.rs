@@ -14,21 +14,12 @@ const IR_VERSIONS: RangeInclusive<i64> = 8..=10;
 const OPSETS: RangeInclusive<i64> = 17..=18;
 
 /// Checks the file that holds `part` of the model that `spec` describes; `file` is the name that errors give it.
-pub(crate) fn check(
-    file: &Path,
-    part: Part,
-    spec: &ModelSpec,
-    contents: &Bytes,
-) -> Result<(), Error> {
+pub(crate) fn check(file: &Path, part: Part, spec: &ModelSpec, contents: &Bytes) -> Result<(), Error> {
     // From `Bytes`, weights are shared with the buffer and not copied.
-    let model = ModelProto::decode(contents.clone()).map_err(|reason| Error::GraphSyntax {
-        file: file.to_owned(),
-        reason,
-    })?;
+    let model =
+        ModelProto::decode(contents.clone()).map_err(|reason| Error::GraphSyntax { file: file.to_owned(), reason })?;
     let Some(graph) = &model.graph else {
-        return Err(Error::GraphMissing {
-            file: file.to_owned(),
-        });
+        return Err(Error::GraphMissing { file: file.to_owned() });
     };
     check_versions(file, &model)?;
     for node in &graph.node {
@@ -42,39 +33,18 @@ pub(crate) fn check(
 
 fn check_versions(file: &Path, model: &ModelProto) -> Result<(), Error> {
     if !IR_VERSIONS.contains(&model.ir_version) {
-        return Err(Error::GraphIrVersion {
-            file: file.to_owned(),
-            found: model.ir_version,
-        });
+        return Err(Error::GraphIrVersion { file: file.to_owned(), found: model.ir_version });
     }
-    if let Some(foreign) = model
-        .opset_import
-        .iter()
-        .find(|opset| !is_standard(&opset.domain))
-    {
+    if let Some(foreign) = model.opset_import.iter().find(|opset| !is_standard(&opset.domain)) {
         let (place, domain) = ("`opset_import`".to_owned(), foreign.domain.clone());
-        return Err(Error::GraphDomain {
-            file: file.to_owned(),
-            place,
-            domain,
-        });
+        return Err(Error::GraphDomain { file: file.to_owned(), place, domain });
     }
     match model.opset_import.as_slice() {
         [opset] if OPSETS.contains(&opset.version) => Ok(()),
         opsets => {
-            let found: Vec<_> = opsets
-                .iter()
-                .map(|opset| opset.version.to_string())
-                .collect();
-            let found = if found.is_empty() {
-                "none".to_owned()
-            } else {
-                found.join(" and ")
-            };
-            Err(Error::GraphOpset {
-                file: file.to_owned(),
-                found,
-            })
+            let found: Vec<_> = opsets.iter().map(|opset| opset.version.to_string()).collect();
+            let found = if found.is_empty() { "none".to_owned() } else { found.join(" and ") };
+            Err(Error::GraphOpset { file: file.to_owned(), found })
         }
     }
 }
@@ -85,31 +55,16 @@ fn is_standard(domain: &str) -> bool {
 
 fn check_node(file: &Path, node: &NodeProto) -> Result<(), Error> {
     let label = || {
-        if node.name.is_empty() {
-            node.op_type.clone()
-        } else {
-            node.name.clone()
-        }
+        if node.name.is_empty() { node.op_type.clone() } else { node.name.clone() }
     };
     if !is_standard(&node.domain) {
-        let (place, domain) = (
-            format!("node `{}` ({})", label(), node.op_type),
-            node.domain.clone(),
-        );
-        return Err(Error::GraphDomain {
-            file: file.to_owned(),
-            place,
-            domain,
-        });
+        let (place, domain) = (format!("node `{}` ({})", label(), node.op_type), node.domain.clone());
+        return Err(Error::GraphDomain { file: file.to_owned(), place, domain });
     }
     for attribute in &node.attribute {
         if attribute.g.is_some() || !attribute.graphs.is_empty() {
             let (node, attribute) = (label(), attribute.name.clone());
-            return Err(Error::GraphNested {
-                file: file.to_owned(),
-                node,
-                attribute,
-            });
+            return Err(Error::GraphNested { file: file.to_owned(), node, attribute });
         }
         if let Some(constant) = &attribute.t {
             let name = || format!("{}.{}", label(), attribute.name);
@@ -120,43 +75,21 @@ fn check_node(file: &Path, node: &NodeProto) -> Result<(), Error> {
 }
 
 /// A constant holds as many bytes as its shape asks for, so that no reader allocates for a shape alone.
-fn check_constant(
-    file: &Path,
-    name: &dyn Fn() -> String,
-    constant: &TensorProto,
-) -> Result<(), Error> {
+fn check_constant(file: &Path, name: &dyn Fn() -> String, constant: &TensorProto) -> Result<(), Error> {
     if constant.data_location != 0 || !constant.external_data.is_empty() {
-        return Err(Error::GraphExternalData {
-            file: file.to_owned(),
-            name: name(),
-        });
+        return Err(Error::GraphExternalData { file: file.to_owned(), name: name() });
     }
     let Some((size, listed)) = element(constant) else {
         let found = type_name(constant.data_type);
-        return Err(Error::GraphConstantType {
-            file: file.to_owned(),
-            name: name(),
-            found,
-        });
+        return Err(Error::GraphConstantType { file: file.to_owned(), name: name(), found });
     };
-    let bytes = constant.dims.iter().try_fold(size, |bytes, &dim| {
-        bytes.checked_mul(u64::try_from(dim).ok()?)
-    });
+    let bytes = constant.dims.iter().try_fold(size, |bytes, &dim| bytes.checked_mul(u64::try_from(dim).ok()?));
     let Some(expected) = bytes else {
-        return Err(Error::GraphConstantShape {
-            file: file.to_owned(),
-            name: name(),
-            dims: constant.dims.clone(),
-        });
+        return Err(Error::GraphConstantShape { file: file.to_owned(), name: name(), dims: constant.dims.clone() });
     };
     let found = constant.raw_data.len() as u64 + listed as u64 * size;
     if found != expected {
-        return Err(Error::GraphConstantSize {
-            file: file.to_owned(),
-            name: name(),
-            expected,
-            found,
-        });
+        return Err(Error::GraphConstantSize { file: file.to_owned(), name: name(), expected, found });
     }
     Ok(())
 }

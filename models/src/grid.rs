@@ -24,30 +24,17 @@ impl PatchGrid {
     /// # Errors
     /// [`Error::Grid`] if a side is 0, longer than [`Self::MAX_SIDE_PX`], or no multiple of `patch_px`.
     pub fn new(height_px: usize, width_px: usize, patch_px: usize) -> Result<Self, Error> {
-        let fits = |side: usize| {
-            (1..=Self::MAX_SIDE_PX).contains(&side) && patch_px > 0 && side.is_multiple_of(patch_px)
-        };
+        let fits =
+            |side: usize| (1..=Self::MAX_SIDE_PX).contains(&side) && patch_px > 0 && side.is_multiple_of(patch_px);
         if !fits(height_px) || !fits(width_px) {
-            return Err(Error::Grid {
-                height_px,
-                width_px,
-                patch_px,
-            });
+            return Err(Error::Grid { height_px, width_px, patch_px });
         }
-        Ok(Self {
-            rows: height_px / patch_px,
-            cols: width_px / patch_px,
-            patch: patch_px,
-        })
+        Ok(Self { rows: height_px / patch_px, cols: width_px / patch_px, patch: patch_px })
     }
 
     /// The square grid of a spec, whose own check has shown that `patch` divides `side`.
     pub(crate) const fn square(side: usize, patch: usize) -> Self {
-        Self {
-            rows: side / patch,
-            cols: side / patch,
-            patch,
-        }
+        Self { rows: side / patch, cols: side / patch, patch }
     }
 
     /// `L`: how many patches there are; never 0.
@@ -141,12 +128,6 @@ mod tests {
     #[test]
     fn a_huge_picture_is_refused() {
         let grid = PatchGrid::new(usize::MAX, usize::MAX, 1);
-        assert!(matches!(
-            grid,
-            Err(Error::Grid {
-                height_px: usize::MAX,
-                ..
-            })
-        ));
+        assert!(matches!(grid, Err(Error::Grid { height_px: usize::MAX, .. })));
     }
 }

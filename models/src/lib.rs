@@ -26,15 +26,7 @@
 //! | `onnx.rs` | [`onnx`]: the part of the ONNX format that the contract uses |
 //! | `embedded.rs` | [`shipped`], [`embedded`]: bundles inside the program |
 //! | `error.rs` | [`Error`]: one variant for each way any of this can fail |
-#![cfg_attr(
-    test,
-    allow(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        reason = "tests unwrap freely"
-    )
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests unwrap freely"))]
 
 mod bundle;
 mod embedded;

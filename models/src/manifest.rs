@@ -5,16 +5,13 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    BundleFile, Error, FileEntry, Files, MAX_FILE_BYTES, ModelSpec, Part, Precision, RawSpec,
-};
+use crate::{BundleFile, Error, FileEntry, Files, MAX_FILE_BYTES, ModelSpec, Part, Precision, RawSpec};
 
 /// The version of the manifest that this crate reads and writes.
 pub const FORMAT_VERSION: u32 = 1;
 
 const NAME_MAX_LEN: usize = 64;
-const NAME_ALLOWED: &str =
-    "1 to 64 lowercase letters, digits, - and _, the first a letter or digit";
+const NAME_ALLOWED: &str = "1 to 64 lowercase letters, digits, - and _, the first a letter or digit";
 
 /// What a bundle says about itself: checked when it is made, and again when it is read.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -119,28 +116,19 @@ impl Manifest {
     /// [`Error::FileTooLarge`], and those of an incomplete list of files: [`Error::NotListed`], [`Error::NoForm`],
     /// [`Error::HalfForm`], [`Error::DecoderWithoutSpec`].
     pub fn from_toml(text: &str, file: &Path) -> Result<Self, Error> {
-        let syntax = |reason| Error::ManifestSyntax {
-            file: file.to_owned(),
-            reason: Box::new(reason),
-        };
+        let syntax = |reason| Error::ManifestSyntax { file: file.to_owned(), reason: Box::new(reason) };
         let table: toml::Table = toml::from_str(text).map_err(syntax)?;
         let version = table.get("format_version");
         if version.and_then(toml::Value::as_integer) != Some(i64::from(FORMAT_VERSION)) {
             let found = version.map_or_else(|| "missing".to_owned(), ToString::to_string);
-            return Err(Error::UnknownVersion {
-                file: file.to_owned(),
-                found,
-            });
+            return Err(Error::UnknownVersion { file: file.to_owned(), found });
         }
         let raw: RawManifest = toml::from_str(text).map_err(syntax)?;
         let spec = ModelSpec::new(raw.spec).map_err(|error| in_manifest(error, file))?;
         let mut files = BTreeMap::new();
         for (name, entry) in raw.files {
             let Some(listed) = BundleFile::from_name(&name) else {
-                return Err(Error::UnknownFile {
-                    file: file.to_owned(),
-                    field: format!("files.\"{name}\""),
-                });
+                return Err(Error::UnknownFile { file: file.to_owned(), field: format!("files.\"{name}\"") });
             };
             files.insert(listed, entry);
         }
@@ -166,10 +154,7 @@ impl Manifest {
     pub fn to_toml(&self) -> Result<String, Error> {
         let file = Path::new(crate::MANIFEST_FILE);
         self.check(file)?;
-        toml::to_string(self).map_err(|reason| Error::ManifestWrite {
-            file: file.to_owned(),
-            reason: Box::new(reason),
-        })
+        toml::to_string(self).map_err(|reason| Error::ManifestWrite { file: file.to_owned(), reason: Box::new(reason) })
     }
 
     /// The bundle's name.
@@ -198,35 +183,20 @@ impl Manifest {
 
     /// This manifest, listing `files` and nothing else.
     pub(crate) fn listing(&self, files: &Files) -> Self {
-        let files = files
-            .iter()
-            .map(|(&file, contents)| (file, FileEntry::of(contents)))
-            .collect();
-        Self {
-            files,
-            ..self.clone()
-        }
+        let files = files.iter().map(|(&file, contents)| (file, FileEntry::of(contents))).collect();
+        Self { files, ..self.clone() }
     }
 
     fn check(&self, file: &Path) -> Result<(), Error> {
         let refuse = |field: &str, value: String, allowed: &str| {
             let (file, field, allowed) = (file.to_owned(), field.to_owned(), allowed.to_owned());
-            Err(Error::ManifestField {
-                file,
-                field,
-                value,
-                allowed,
-            })
+            Err(Error::ManifestField { file, field, value, allowed })
         };
         if !is_simple(&self.name) {
             return refuse("name", format!("{:?}", self.name), NAME_ALLOWED);
         }
         if self.licence.trim().is_empty() {
-            return refuse(
-                "licence",
-                format!("{:?}", self.licence),
-                "an SPDX name, or words",
-            );
+            return refuse("licence", format!("{:?}", self.licence), "an SPDX name, or words");
         }
         let training = &self.training;
         let counts = [
@@ -241,15 +211,9 @@ impl Manifest {
                 return refuse(field, count.to_string(), "a number below 2^63");
             }
         }
-        if let Some(duration_s) = training
-            .duration_s
-            .filter(|duration_s| !duration_s.is_finite() || *duration_s < 0.0)
+        if let Some(duration_s) = training.duration_s.filter(|duration_s| !duration_s.is_finite() || *duration_s < 0.0)
         {
-            return refuse(
-                "training.duration_s",
-                duration_s.to_string(),
-                "a number of seconds from 0",
-            );
+            return refuse("training.duration_s", duration_s.to_string(), "a number of seconds from 0");
         }
         if let Some((field, value)) = first_not_finite("quality", &self.quality) {
             return refuse(&field, value.to_string(), "a finite number");
@@ -257,19 +221,11 @@ impl Manifest {
         for (listed, entry) in &self.files {
             let field = listed.field();
             if entry.bytes > MAX_FILE_BYTES {
-                return Err(Error::FileTooLarge {
-                    file: file.to_owned(),
-                    field: field + ".bytes",
-                    bytes: entry.bytes,
-                });
+                return Err(Error::FileTooLarge { file: file.to_owned(), field: field + ".bytes", bytes: entry.bytes });
             }
             let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
             if entry.sha256.len() != 64 || !entry.sha256.bytes().all(is_hex) {
-                return refuse(
-                    &(field + ".sha256"),
-                    format!("{:?}", entry.sha256),
-                    "64 lowercase hexadecimal digits",
-                );
+                return refuse(&(field + ".sha256"), format!("{:?}", entry.sha256), "64 lowercase hexadecimal digits");
             }
         }
         Ok(())
@@ -279,10 +235,7 @@ impl Manifest {
     fn check_files(&self, file: &Path) -> Result<(), Error> {
         for needed in [BundleFile::Golden, BundleFile::Card] {
             if !self.files.contains_key(&needed) {
-                return Err(Error::NotListed {
-                    file: file.to_owned(),
-                    field: needed.field(),
-                });
+                return Err(Error::NotListed { file: file.to_owned(), field: needed.field() });
             }
         }
         let mut forms = 0;
@@ -290,35 +243,20 @@ impl Manifest {
             let [encoder, decoder] = Part::ALL.map(|part| BundleFile::Graph(part, precision));
             let has = |listed| self.files.contains_key(&listed);
             if has(decoder) && self.spec.decoder().is_none() {
-                return Err(Error::DecoderWithoutSpec {
-                    file: file.to_owned(),
-                    field: decoder.field(),
-                });
+                return Err(Error::DecoderWithoutSpec { file: file.to_owned(), field: decoder.field() });
             }
             match (has(encoder), has(decoder) || self.spec.decoder().is_none()) {
                 (true, true) => forms += 1,
                 (true, false) => {
-                    return Err(Error::HalfForm {
-                        file: file.to_owned(),
-                        field: decoder.field(),
-                    });
+                    return Err(Error::HalfForm { file: file.to_owned(), field: decoder.field() });
                 }
                 (false, _) if has(decoder) => {
-                    return Err(Error::HalfForm {
-                        file: file.to_owned(),
-                        field: encoder.field(),
-                    });
+                    return Err(Error::HalfForm { file: file.to_owned(), field: encoder.field() });
                 }
                 (false, _) => {}
             }
         }
-        if forms == 0 {
-            Err(Error::NoForm {
-                file: file.to_owned(),
-            })
-        } else {
-            Ok(())
-        }
+        if forms == 0 { Err(Error::NoForm { file: file.to_owned() }) } else { Ok(()) }
     }
 }
 
@@ -326,9 +264,7 @@ fn is_simple(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     name.len() <= NAME_MAX_LEN
         && name.bytes().next().is_some_and(plain)
-        && name
-            .bytes()
-            .all(|byte| plain(byte) || byte == b'-' || byte == b'_')
+        && name.bytes().all(|byte| plain(byte) || byte == b'-' || byte == b'_')
 }
 
 fn first_not_finite(path: &str, table: &BTreeMap<String, Measure>) -> Option<(String, f64)> {
@@ -343,16 +279,9 @@ fn first_not_finite(path: &str, table: &BTreeMap<String, Measure>) -> Option<(St
 
 fn in_manifest(error: Error, file: &Path) -> Error {
     match error {
-        Error::SpecField {
-            field,
-            value,
-            allowed,
-        } => Error::ManifestField {
-            file: file.to_owned(),
-            field: field.to_owned(),
-            value,
-            allowed,
-        },
+        Error::SpecField { field, value, allowed } => {
+            Error::ManifestField { file: file.to_owned(), field: field.to_owned(), value, allowed }
+        }
         other => other,
     }
 }

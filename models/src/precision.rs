@@ -46,9 +46,7 @@ impl FromStr for Precision {
         Self::ALL
             .into_iter()
             .find(|precision| precision.name() == text)
-            .ok_or_else(|| Error::UnknownPrecision {
-                found: text.to_owned(),
-            })
+            .ok_or_else(|| Error::UnknownPrecision { found: text.to_owned() })
     }
 }
 
@@ -91,9 +89,7 @@ impl FromStr for Part {
         Self::ALL
             .into_iter()
             .find(|part| part.name() == text)
-            .ok_or_else(|| Error::UnknownPart {
-                found: text.to_owned(),
-            })
+            .ok_or_else(|| Error::UnknownPart { found: text.to_owned() })
     }
 }
 
@@ -104,21 +100,12 @@ mod tests {
     #[test]
     fn names_are_read_back() {
         for precision in Precision::ALL {
-            assert_eq!(
-                precision.to_string().parse::<Precision>().unwrap(),
-                precision
-            );
+            assert_eq!(precision.to_string().parse::<Precision>().unwrap(), precision);
         }
         for part in Part::ALL {
             assert_eq!(part.to_string().parse::<Part>().unwrap(), part);
         }
-        assert!(matches!(
-            "INT8".parse::<Precision>(),
-            Err(Error::UnknownPrecision { .. })
-        ));
-        assert!(matches!(
-            "head".parse::<Part>(),
-            Err(Error::UnknownPart { .. })
-        ));
+        assert!(matches!("INT8".parse::<Precision>(), Err(Error::UnknownPrecision { .. })));
+        assert!(matches!("head".parse::<Part>(), Err(Error::UnknownPart { .. })));
     }
 }

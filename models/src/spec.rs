@@ -82,9 +82,7 @@ impl ModelSpec {
         in_range("spec.image_side", raw.image_side, &IMAGE_SIDE_PX)?;
         in_range("spec.patch_side", raw.patch_side, &PATCH_SIDE_PX)?;
         let patches_a_side = raw.image_side / raw.patch_side;
-        if !raw.image_side.is_multiple_of(raw.patch_side)
-            || !PATCHES_A_SIDE.contains(&patches_a_side)
-        {
+        if !raw.image_side.is_multiple_of(raw.patch_side) || !PATCHES_A_SIDE.contains(&patches_a_side) {
             let allowed = format!(
                 "a divisor of the image side {} that leaves at most {} patches a side",
                 raw.image_side,
@@ -92,23 +90,9 @@ impl ModelSpec {
             );
             return Err(refused("spec.patch_side", raw.patch_side, allowed));
         }
-        check_transformer(
-            &raw.encoder,
-            [
-                "spec.encoder.width",
-                "spec.encoder.depth",
-                "spec.encoder.heads",
-            ],
-        )?;
+        check_transformer(&raw.encoder, ["spec.encoder.width", "spec.encoder.depth", "spec.encoder.heads"])?;
         if let Some(decoder) = &raw.decoder {
-            check_transformer(
-                decoder,
-                [
-                    "spec.decoder.width",
-                    "spec.decoder.depth",
-                    "spec.decoder.heads",
-                ],
-            )?;
+            check_transformer(decoder, ["spec.decoder.width", "spec.decoder.depth", "spec.decoder.heads"])?;
         }
         in_range("spec.mlp_ratio", raw.mlp_ratio, &MLP_RATIO)?;
         for mean in raw.mean {
@@ -205,23 +189,17 @@ impl ModelSpec {
             (Part::Decoder, Some(stack)) => {
                 let width = stack.width as u64;
                 // The embedding of the encoder's tokens, the mask token and the prediction of pixels.
-                blocks(stack, ratio)
-                    + width * (self.0.encoder.width as u64 + 2)
-                    + (width + 1) * patch_len
+                blocks(stack, ratio) + width * (self.0.encoder.width as u64 + 2) + (width + 1) * patch_len
             }
             (Part::Decoder, None) => 0,
         }
     }
 
     fn check_size(&self) -> Result<(), Error> {
-        for (part, field) in [
-            (Part::Encoder, "spec.encoder"),
-            (Part::Decoder, "spec.decoder"),
-        ] {
+        for (part, field) in [(Part::Encoder, "spec.encoder"), (Part::Decoder, "spec.decoder")] {
             let bytes = self.parameters(part) * 4;
             if bytes > MAX_FILE_BYTES {
-                let allowed =
-                    format!("a stack whose f32 weights take at most {MAX_FILE_BYTES} bytes");
+                let allowed = format!("a stack whose f32 weights take at most {MAX_FILE_BYTES} bytes");
                 return Err(refused(field, format!("{bytes} bytes of weights"), allowed));
             }
         }
@@ -252,10 +230,7 @@ const fn blocks(stack: Transformer, mlp_ratio: u64) -> u64 {
     stack.depth as u64 * (attention + mlp + norms) + 2 * c
 }
 
-fn check_transformer(
-    stack: &Transformer,
-    [width, depth, heads]: [&'static str; 3],
-) -> Result<(), Error> {
+fn check_transformer(stack: &Transformer, [width, depth, heads]: [&'static str; 3]) -> Result<(), Error> {
     in_range(width, stack.width, &WIDTH)?;
     if !stack.width.is_multiple_of(4) {
         return Err(refused(
@@ -266,38 +241,22 @@ fn check_transformer(
     }
     in_range(depth, stack.depth, &DEPTH)?;
     if stack.heads == 0 || !stack.width.is_multiple_of(stack.heads) {
-        return Err(refused(
-            heads,
-            stack.heads,
-            format!("a divisor of the width {}", stack.width),
-        ));
+        return Err(refused(heads, stack.heads, format!("a divisor of the width {}", stack.width)));
     }
     Ok(())
 }
 
-fn in_range<T: PartialOrd + Display>(
-    field: &'static str,
-    value: T,
-    range: &RangeInclusive<T>,
-) -> Result<(), Error> {
+fn in_range<T: PartialOrd + Display>(field: &'static str, value: T, range: &RangeInclusive<T>) -> Result<(), Error> {
     // A NaN is in no range.
     if range.contains(&value) {
         Ok(())
     } else {
-        Err(refused(
-            field,
-            value,
-            format!("{} to {}", range.start(), range.end()),
-        ))
+        Err(refused(field, value, format!("{} to {}", range.start(), range.end())))
     }
 }
 
 fn refused(field: &'static str, value: impl Display, allowed: String) -> Error {
-    Error::SpecField {
-        field,
-        value: value.to_string(),
-        allowed,
-    }
+    Error::SpecField { field, value: value.to_string(), allowed }
 }
 
 #[cfg(test)]

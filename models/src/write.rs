@@ -27,12 +27,7 @@ impl Bundle {
     ///
     /// # Errors
     /// [`Error::Exists`], [`Error::NotABundle`], [`Error::Io`], and whatever [`Bundle::open`] would say of the result.
-    pub fn write(
-        dir: impl AsRef<Path>,
-        manifest: &Manifest,
-        files: &Files,
-        existing: Existing,
-    ) -> Result<Self, Error> {
+    pub fn write(dir: impl AsRef<Path>, manifest: &Manifest, files: &Files, existing: Existing) -> Result<Self, Error> {
         let dir = dir.as_ref();
         let manifest = Bytes::from(manifest.listing(files).to_toml()?);
         let bundle = Self::from_files(dir, |name| match BundleFile::from_name(name) {
@@ -59,17 +54,11 @@ fn bundle_to_replace(dir: &Path, existing: Existing) -> Result<Option<PathBuf>, 
     match fs::symlink_metadata(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(failed(dir, "look at", source)),
-        Ok(_) if existing == Existing::Refuse => Err(Error::Exists {
-            file: dir.to_owned(),
-        }),
+        Ok(_) if existing == Existing::Refuse => Err(Error::Exists { file: dir.to_owned() }),
         // Nobody's home folder becomes a bundle for a slip of the keyboard.
-        Ok(_) if !dir.join(MANIFEST_FILE).is_file() => Err(Error::NotABundle {
-            file: dir.to_owned(),
-        }),
+        Ok(_) if !dir.join(MANIFEST_FILE).is_file() => Err(Error::NotABundle { file: dir.to_owned() }),
         // Through a link, so that the folder is replaced and not the link.
-        Ok(_) => fs::canonicalize(dir)
-            .map(Some)
-            .map_err(|source| failed(dir, "look at", source)),
+        Ok(_) => fs::canonicalize(dir).map(Some).map_err(|source| failed(dir, "look at", source)),
     }
 }
 
@@ -110,16 +99,12 @@ impl Staging {
             return Err(failed(dir, "replace", source));
         }
         for entry in fs::read_dir(&old).map_err(|source| failed(&old, "read", source))? {
-            let name = entry
-                .map_err(|source| failed(&old, "read", source))?
-                .file_name();
-            let of_bundle = name
-                .to_str()
-                .is_some_and(|name| name == MANIFEST_FILE || BundleFile::from_name(name).is_some());
+            let name = entry.map_err(|source| failed(&old, "read", source))?.file_name();
+            let of_bundle =
+                name.to_str().is_some_and(|name| name == MANIFEST_FILE || BundleFile::from_name(name).is_some());
             if !of_bundle {
                 let kept = dir.join(&name);
-                fs::rename(old.join(&name), &kept)
-                    .map_err(|source| failed(&kept, "keep", source))?;
+                fs::rename(old.join(&name), &kept).map_err(|source| failed(&kept, "keep", source))?;
             }
         }
         fs::remove_dir_all(&old).map_err(|source| failed(&old, "remove", source))
@@ -140,18 +125,10 @@ fn neighbour(dir: &Path, what: &str) -> Result<PathBuf, Error> {
         return Err(failed(dir, "write", io::ErrorKind::InvalidFilename.into()));
     };
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let hidden = format!(
-        ".{}.{what}-{}-{count}",
-        name.to_string_lossy(),
-        std::process::id()
-    );
+    let hidden = format!(".{}.{what}-{}-{count}", name.to_string_lossy(), std::process::id());
     Ok(dir.with_file_name(hidden))
 }
 
 fn failed(file: &Path, action: &'static str, source: io::Error) -> Error {
-    Error::Io {
-        file: file.to_owned(),
-        action,
-        source,
-    }
+    Error::Io { file: file.to_owned(), action, source }
 }

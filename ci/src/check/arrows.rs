@@ -24,32 +24,16 @@ struct Fence {
 }
 
 const FENCES: &[Fence] = &[
-    Fence {
-        name: "burn",
-        crates: &["glimpse-export"],
-        sources: &["export/"],
-    },
-    Fence {
-        name: "wgpu",
-        crates: &["glimpse-runtime"],
-        sources: &["runtime/src/gpu", "runtime/tests/"],
-    },
-    Fence {
-        name: "nokhwa",
-        crates: &["glimpse"],
-        sources: &["edge-apps/src/source"],
-    },
+    Fence { name: "burn", crates: &["glimpse-export"], sources: &["export/"] },
+    Fence { name: "wgpu", crates: &["glimpse-runtime"], sources: &["runtime/src/gpu", "runtime/tests/"] },
+    Fence { name: "nokhwa", crates: &["glimpse"], sources: &["edge-apps/src/source"] },
     // The contract speaks of shapes and files: it needs no tensor library.
     Fence {
         name: "ndarray",
         crates: &["glimpse-runtime", "glimpse-export", "glimpse"],
         sources: &["runtime/", "export/", "edge-apps/"],
     },
-    Fence {
-        name: "tract",
-        crates: &["glimpse-runtime", "glimpse-export"],
-        sources: &["runtime/", "export/"],
-    },
+    Fence { name: "tract", crates: &["glimpse-runtime", "glimpse-export"], sources: &["runtime/", "export/"] },
 ];
 
 pub fn check(workspace: &Workspace) -> Found {
@@ -70,10 +54,7 @@ fn wrong_dependencies(packages: &[Package]) -> Vec<String> {
 fn wrong_dependencies_of(package: &Package) -> Vec<String> {
     let name = package.name.as_str();
     let Some((_, allowed)) = ARROWS.iter().find(|(known, _)| *known == name) else {
-        return vec![format!(
-            "{name} is not among the crates whose arrows are known: add it to {}",
-            file!()
-        )];
+        return vec![format!("{name} is not among the crates whose arrows are known: add it to {}", file!())];
     };
     let mut found = Vec::new();
     for dependency in &package.dependencies {
@@ -84,10 +65,7 @@ fn wrong_dependencies_of(package: &Package) -> Vec<String> {
         }
         for fence in FENCES {
             if fence.is_of_family(used, '-') && !fence.crates.contains(&name) {
-                found.push(format!(
-                    "{name} must not depend on {used}: only {} may",
-                    fence.crates.join(", ")
-                ));
+                found.push(format!("{name} must not depend on {used}: only {} may", fence.crates.join(", ")));
             }
         }
     }
@@ -101,26 +79,16 @@ fn wrong_names(path: &str, source: &str) -> Vec<String> {
             continue;
         }
         let lines = source.lines().enumerate();
-        found.extend(
-            lines
-                .filter(|(_, line)| fence.is_named_in(line))
-                .map(|(index, _)| {
-                    format!(
-                        "{path}:{} names {}, which belongs in {}",
-                        index + 1,
-                        fence.name,
-                        fence.sources.join(", ")
-                    )
-                }),
-        );
+        found.extend(lines.filter(|(_, line)| fence.is_named_in(line)).map(|(index, _)| {
+            format!("{path}:{} names {}, which belongs in {}", index + 1, fence.name, fence.sources.join(", "))
+        }));
     }
     found
 }
 
 impl Fence {
     fn is_of_family(&self, name: &str, separator: char) -> bool {
-        name.strip_prefix(self.name)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(separator))
+        name.strip_prefix(self.name).is_some_and(|rest| rest.is_empty() || rest.starts_with(separator))
     }
 
     /// Whether a line of Rust has a path that begins with a crate of the family; comments do not count.
@@ -132,9 +100,7 @@ impl Fence {
             let (word, after) = rest.split_at(end);
             let begins_a_path = !before.ends_with(|c| is_of_identifier(c) || c == ':');
             let leads_on = after.starts_with("::");
-            let is_imported = ["use ", "crate "]
-                .iter()
-                .any(|keyword| before.ends_with(keyword));
+            let is_imported = ["use ", "crate "].iter().any(|keyword| before.ends_with(keyword));
             begins_a_path && self.is_of_family(word, '_') && (leads_on || is_imported)
         })
     }
@@ -152,12 +118,7 @@ mod tests {
     fn package(name: &str, dependencies: &[&str]) -> Package {
         Package {
             name: name.to_owned(),
-            dependencies: dependencies
-                .iter()
-                .map(|&name| Dependency {
-                    name: name.to_owned(),
-                })
-                .collect(),
+            dependencies: dependencies.iter().map(|&name| Dependency { name: name.to_owned() }).collect(),
         }
     }
 
@@ -166,10 +127,7 @@ mod tests {
         let packages = [
             package("glimpse-models", &["serde", "thiserror"]),
             package("glimpse-runtime", &["glimpse-models", "tract-onnx", "wgpu"]),
-            package(
-                "glimpse-export",
-                &["glimpse-models", "glimpse-runtime", "burn"],
-            ),
+            package("glimpse-export", &["glimpse-models", "glimpse-runtime", "burn"]),
             package("glimpse", &["glimpse-models", "glimpse-runtime", "nokhwa"]),
             package("glimpse-ci", &["clap"]),
         ];
@@ -236,11 +194,7 @@ mod tests {
             "use burnish::Thing;",
             "the program heartburn::x",
         ] {
-            assert_eq!(
-                wrong_names("ci/src/a.rs", line),
-                Vec::<String>::new(),
-                "{line}"
-            );
+            assert_eq!(wrong_names("ci/src/a.rs", line), Vec::<String>::new(), "{line}");
         }
     }
 }

@@ -7,11 +7,11 @@ use crate::workspace::Workspace;
 pub fn check(workspace: &Workspace, scope: Scope) -> Found {
     process::require_component(&workspace.root, "clippy", "clippy")?;
     Ok(scope.failures_of(|selection| {
-        process::run(
-            process::cargo(&workspace.root)
-                .arg("clippy")
-                .args(selection)
-                .args(["--all-targets", "--", "-D", "warnings"]),
-        )
+        process::run(process::cargo(&workspace.root).arg("clippy").args(selection).args([
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]))
     }))
 }

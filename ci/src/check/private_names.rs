@@ -6,18 +6,9 @@ use crate::workspace::Workspace;
 /// Folders at the root of a file system under which a person or a workplace keeps its own things.
 const PRIVATE_FOLDERS: [&str; 6] = ["home", "root", "Users", "work", "workspace", "scratch"];
 /// Schemes whose addresses name a host.
-const SCHEMES: [&str; 9] = [
-    "http", "https", "ssh", "git", "ftp", "rtsp", "mqtt", "ws", "wss",
-];
+const SCHEMES: [&str; 9] = ["http", "https", "ssh", "git", "ftp", "rtsp", "mqtt", "ws", "wss"];
 /// Last parts of names that only a network of its own can resolve.
-const PRIVATE_DOMAINS: [&str; 6] = [
-    "internal",
-    "intranet",
-    "corp",
-    "lan",
-    "local",
-    "localdomain",
-];
+const PRIVATE_DOMAINS: [&str; 6] = ["internal", "intranet", "corp", "lan", "local", "localdomain"];
 
 pub fn check(workspace: &Workspace) -> Found {
     let mut found = Vec::new();
@@ -33,14 +24,10 @@ fn private_names(path: &str, text: &str) -> Vec<String> {
     for (index, line) in text.lines().enumerate() {
         let line_number = index + 1;
         if let Some(folder) = private_folder(line) {
-            found.push(format!(
-                "{path}:{line_number} names a place on one machine: {folder}"
-            ));
+            found.push(format!("{path}:{line_number} names a place on one machine: {folder}"));
         }
         if let Some(host) = hosts(line).find(|host| is_private(host)) {
-            found.push(format!(
-                "{path}:{line_number} names a host that is not public: {host}"
-            ));
+            found.push(format!("{path}:{line_number} names a host that is not public: {host}"));
         }
     }
     found
@@ -48,48 +35,36 @@ fn private_names(path: &str, text: &str) -> Vec<String> {
 
 /// The private folder that the line has an absolute path into.
 fn private_folder(line: &str) -> Option<String> {
-    PRIVATE_FOLDERS
-        .iter()
-        .map(|folder| format!("/{folder}/"))
-        .find(|folder| {
-            line.match_indices(folder.as_str()).any(|(start, _)| {
-                let (before, path) = line.split_at(start);
-                let is_absolute =
-                    !before.ends_with(|c: char| c.is_alphanumeric() || "._-~*}>)$/".contains(c));
-                let leads_on =
-                    path[folder.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '.');
-                is_absolute && leads_on
-            })
+    PRIVATE_FOLDERS.iter().map(|folder| format!("/{folder}/")).find(|folder| {
+        line.match_indices(folder.as_str()).any(|(start, _)| {
+            let (before, path) = line.split_at(start);
+            let is_absolute = !before.ends_with(|c: char| c.is_alphanumeric() || "._-~*}>)$/".contains(c));
+            let leads_on = path[folder.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '.');
+            is_absolute && leads_on
         })
+    })
 }
 
 /// The hosts of the addresses in the line, without user and port.
 fn hosts(line: &str) -> impl Iterator<Item = &str> {
     line.match_indices("://").filter_map(move |(start, mark)| {
-        let scheme = line[..start]
-            .rsplit(|c: char| !c.is_ascii_alphabetic())
-            .next()?;
+        let scheme = line[..start].rsplit(|c: char| !c.is_ascii_alphabetic()).next()?;
         let rest = &line[start + mark.len()..];
-        let end = rest
-            .find(|c: char| c.is_whitespace() || "/?#\"'`)<>,;".contains(c))
-            .unwrap_or(rest.len());
+        let end = rest.find(|c: char| c.is_whitespace() || "/?#\"'`)<>,;".contains(c)).unwrap_or(rest.len());
         let host = rest[..end].rsplit('@').next()?.split(':').next()?;
         SCHEMES.contains(&scheme).then_some(host)
     })
 }
 
 fn is_private(host: &str) -> bool {
-    let is_written_out = host
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-');
+    let is_written_out = host.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-');
     if host.is_empty() || !is_written_out || host == "localhost" {
         return false;
     }
     if let Ok(address) = host.parse::<std::net::Ipv4Addr>() {
         return address.is_private() || address.is_link_local();
     }
-    host.rsplit_once('.')
-        .is_none_or(|(_, domain)| PRIVATE_DOMAINS.contains(&domain))
+    host.rsplit_once('.').is_none_or(|(_, domain)| PRIVATE_DOMAINS.contains(&domain))
 }
 
 #[cfg(test)]
@@ -127,13 +102,7 @@ mod tests {
 
     #[test]
     fn a_host_that_is_not_public_is_found() {
-        for host in [
-            "builder",
-            "git.team.internal",
-            "10.1.2.3",
-            "192.168.0.7:8080",
-            "me@nas.lan",
-        ] {
+        for host in ["builder", "git.team.internal", "10.1.2.3", "192.168.0.7:8080", "me@nas.lan"] {
             for scheme in ["http", "ssh"] {
                 let line = format!("see {scheme}://{host}/page)");
                 assert_eq!(private_names("a.md", &line).len(), 1, "{line}");

@@ -25,26 +25,18 @@ pub fn check(workspace: &Workspace) -> Found {
 
 fn too_big(path: &str, contents: &[u8]) -> Option<String> {
     if contents.len() > MAX_FILE_BYTES {
-        return Some(format!(
-            "{path} has {} bytes; {MAX_FILE_BYTES} is the most",
-            contents.len()
-        ));
+        return Some(format!("{path} has {} bytes; {MAX_FILE_BYTES} is the most", contents.len()));
     }
-    if !SOURCES
-        .iter()
-        .any(|extension| has_extension(path, extension))
-    {
+    if !SOURCES.iter().any(|extension| has_extension(path, extension)) {
         return None;
     }
     let lines = String::from_utf8_lossy(contents).lines().count();
-    (lines > MAX_SOURCE_LINES).then(|| {
-        format!("{path} has {lines} lines; {MAX_SOURCE_LINES} is the most: split it by stage of the flow")
-    })
+    (lines > MAX_SOURCE_LINES)
+        .then(|| format!("{path} has {lines} lines; {MAX_SOURCE_LINES} is the most: split it by stage of the flow"))
 }
 
 fn tree_too_big(bytes: usize) -> Option<String> {
-    (bytes > MAX_TREE_BYTES)
-        .then(|| format!("all files together have {bytes} bytes; {MAX_TREE_BYTES} is the most"))
+    (bytes > MAX_TREE_BYTES).then(|| format!("all files together have {bytes} bytes; {MAX_TREE_BYTES} is the most"))
 }
 
 #[cfg(test)]
@@ -71,11 +63,7 @@ mod tests {
         assert_eq!(too_big("a.rs", longest.as_bytes()), None);
         assert_eq!(too_big("Cargo.lock", long.as_bytes()), None);
         for path in ["a.rs", "shaders/a.wgsl"] {
-            assert!(
-                too_big(path, long.as_bytes())
-                    .unwrap()
-                    .contains("501 lines")
-            );
+            assert!(too_big(path, long.as_bytes()).unwrap().contains("501 lines"));
         }
     }
 }

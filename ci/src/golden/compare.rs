@@ -80,9 +80,8 @@ impl Row {
             Measure::RelativeError => format!("relative error past {:e}", self.limit),
             Measure::LeastCosine => format!("cosine below {}", self.limit),
         };
-        let painted = self.painted.map_or_else(String::new, |painted| {
-            format!(", painted {}", self.measure.shown(painted))
-        });
+        let painted =
+            self.painted.map_or_else(String::new, |painted| format!(", painted {}", self.measure.shown(painted)));
         Some(format!(
             "{}, {}, {}: {limit}: tokens {}{painted}",
             self.case,
@@ -112,11 +111,7 @@ pub fn rows(
         for &precision in forms {
             let of_tract = Answers::new(tract, format!("{case}.{precision}"));
             let of_onnxruntime = Answers::new(onnxruntime, format!("{case}.{precision}"));
-            let with_burn = if precision == "f32" {
-                Measure::RelativeError
-            } else {
-                Measure::LeastCosine
-            };
+            let with_burn = if precision == "f32" { Measure::RelativeError } else { Measure::LeastCosine };
             for (measure, reference, answers) in [
                 (with_burn, &of_burn, &of_tract),
                 (with_burn, &of_burn, &of_onnxruntime),
@@ -192,10 +187,7 @@ mod tests {
 
     /// The answers of one program to every case: `tokens` and `painted` under each of `forms`.
     fn answers(whose: &'static str, forms: &[&str], values: [f32; 4]) -> Tensors {
-        let tensor = Tensor {
-            shape: vec![2, 2],
-            values: values.to_vec(),
-        };
+        let tensor = Tensor { shape: vec![2, 2], values: values.to_vec() };
         let mut pairs = Vec::new();
         for case in CASES {
             for form in forms {
@@ -246,10 +238,7 @@ mod tests {
         assert_eq!(passed, [false, true, false]);
         let failures = failed(&rows);
         assert_eq!(failures.len(), CASES.len() * 2);
-        assert_eq!(
-            failures[0],
-            "one, f32, burn–tract: relative error past 1e-5: tokens 5.00e-4, painted 5.00e-4"
-        );
+        assert_eq!(failures[0], "one, f32, burn–tract: relative error past 1e-5: tokens 5.00e-4, painted 5.00e-4");
     }
 
     #[test]

@@ -29,10 +29,7 @@ pub fn relative_error(answer: &Tensor, reference: &Tensor) -> anyhow::Result<f64
 pub fn least_cosine(answer: &Tensor, reference: &Tensor) -> anyhow::Result<f64> {
     check_shapes(answer, reference)?;
     let width = answer.shape.last().copied().unwrap_or(1).max(1);
-    let rows = answer
-        .values
-        .chunks(width)
-        .zip(reference.values.chunks(width));
+    let rows = answer.values.chunks(width).zip(reference.values.chunks(width));
     Ok(extreme(1.0, f64::min, rows.map(|(a, b)| cosine(a, b))))
 }
 
@@ -47,22 +44,17 @@ fn cosine(a: &[f32], b: &[f32]) -> f64 {
 /// The extreme of `start` and the numbers, or NaN if one of them is none: `f64::max` and `f64::min` would pass over it,
 /// and with it over a broken answer.
 fn extreme(start: f64, of_two: fn(f64, f64) -> f64, numbers: impl Iterator<Item = f64>) -> f64 {
-    numbers.fold(start, |extreme, number| {
-        if extreme.is_nan() || number.is_nan() {
-            f64::NAN
-        } else {
-            of_two(extreme, number)
-        }
-    })
+    numbers.fold(
+        start,
+        |extreme, number| {
+            if extreme.is_nan() || number.is_nan() { f64::NAN } else { of_two(extreme, number) }
+        },
+    )
 }
 
 fn check_shapes(answer: &Tensor, reference: &Tensor) -> anyhow::Result<()> {
     if answer.shape != reference.shape {
-        bail!(
-            "shapes differ: {:?} and {:?}",
-            answer.shape,
-            reference.shape
-        );
+        bail!("shapes differ: {:?} and {:?}", answer.shape, reference.shape);
     }
     Ok(())
 }
@@ -72,17 +64,11 @@ mod tests {
     use super::*;
 
     fn tensor<const N: usize>(values: [f32; N]) -> Tensor {
-        Tensor {
-            shape: vec![1, N],
-            values: values.to_vec(),
-        }
+        Tensor { shape: vec![1, N], values: values.to_vec() }
     }
 
     fn assert_near(actual: f64, expected: f64) {
-        assert!(
-            (actual - expected).abs() < 1e-12,
-            "{actual} is not {expected}"
-        );
+        assert!((actual - expected).abs() < 1e-12, "{actual} is not {expected}");
     }
 
     #[test]
@@ -114,10 +100,7 @@ mod tests {
 
     #[test]
     fn cosine_is_that_of_the_row_that_turned_most() {
-        let matrix = |values: [f32; 4]| Tensor {
-            shape: vec![2, 2],
-            values: values.to_vec(),
-        };
+        let matrix = |values: [f32; 4]| Tensor { shape: vec![2, 2], values: values.to_vec() };
         let reference = matrix([1.0, 0.0, 0.0, 2.0]);
         let cosine = |values| least_cosine(&matrix(values), &reference).unwrap();
         assert_near(cosine([3.0, 0.0, 0.0, 1.0]), 1.0);
@@ -128,10 +111,7 @@ mod tests {
     #[test]
     fn other_shapes_are_an_error_even_with_as_many_numbers() {
         let flat = tensor([1.0, 2.0]);
-        let tall = Tensor {
-            shape: vec![2, 1],
-            ..flat.clone()
-        };
+        let tall = Tensor { shape: vec![2, 1], ..flat.clone() };
         let error = relative_error(&flat, &tall).unwrap_err();
         assert_eq!(error.to_string(), "shapes differ: [1, 2] and [2, 1]");
         assert!(least_cosine(&flat, &tall).is_err());

@@ -82,13 +82,7 @@ impl ExportProgram {
     pub fn answer(&self, bundle: &Path, answers: &Path) -> anyhow::Result<()> {
         let mut command = self.command("verify");
         command.arg(bundle).arg("--answers").arg(answers);
-        process::run(&mut command).or_else(|error| {
-            if answers.is_file() {
-                Ok(())
-            } else {
-                Err(error)
-            }
-        })
+        process::run(&mut command).or_else(|error| if answers.is_file() { Ok(()) } else { Err(error) })
     }
 
     fn command(&self, subcommand: &str) -> Command {
@@ -104,14 +98,8 @@ fn executable(messages: &str, name: &str) -> Option<PathBuf> {
         .lines()
         .filter_map(|line| serde_json::from_str::<Message>(line).ok())
         .find(|message| {
-            message
-                .target
-                .as_ref()
-                .is_some_and(|target| target.name == name)
-                && message
-                    .profile
-                    .as_ref()
-                    .is_some_and(|profile| !profile.test)
+            message.target.as_ref().is_some_and(|target| target.name == name)
+                && message.profile.as_ref().is_some_and(|profile| !profile.test)
                 && message.executable.is_some()
         })?
         .executable

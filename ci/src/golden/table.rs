@@ -2,16 +2,7 @@
 
 use super::compare::{Measure, Row};
 
-const HEADINGS: [&str; 8] = [
-    "case",
-    "precision",
-    "pair",
-    "measure",
-    "tokens",
-    "painted",
-    "limit",
-    "verdict",
-];
+const HEADINGS: [&str; 8] = ["case", "precision", "pair", "measure", "tokens", "painted", "limit", "verdict"];
 
 /// The rows as a table, padded so that columns stand below each other.
 pub fn markdown(rows: &[Row]) -> String {
@@ -26,9 +17,7 @@ pub fn markdown(rows: &[Row]) -> String {
         .collect();
     let line = |row: &[String]| {
         let padded = row.iter().zip(&widths);
-        let padded: Vec<_> = padded
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
+        let padded: Vec<_> = padded.map(|(cell, width)| format!("{cell:width$}")).collect();
         format!("| {} |\n", padded.join(" | "))
     };
     let headings = line(&HEADINGS.map(str::to_owned));

@@ -27,8 +27,7 @@ impl Tensors {
     /// When there is no such file or it is not safetensors.
     pub fn read(whose: &'static str, path: &Path) -> anyhow::Result<Self> {
         let bytes = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-        let file = SafeTensors::deserialize(&bytes)
-            .with_context(|| format!("reading {}", path.display()))?;
+        let file = SafeTensors::deserialize(&bytes).with_context(|| format!("reading {}", path.display()))?;
         let by_name = file
             .iter()
             .filter(|(_, view)| view.dtype() == Dtype::F32)
@@ -60,14 +59,8 @@ impl Tensors {
 
 #[cfg(test)]
 impl Tensors {
-    pub fn from_pairs(
-        whose: &'static str,
-        pairs: impl IntoIterator<Item = (String, Tensor)>,
-    ) -> Self {
-        Self {
-            whose,
-            by_name: pairs.into_iter().collect(),
-        }
+    pub fn from_pairs(whose: &'static str, pairs: impl IntoIterator<Item = (String, Tensor)>) -> Self {
+        Self { whose, by_name: pairs.into_iter().collect() }
     }
 }
 
@@ -82,14 +75,8 @@ mod tests {
         let numbers = [1.5_f32, -2.0].map(f32::to_le_bytes).concat();
         let positions = 7_i64.to_le_bytes();
         let views = [
-            (
-                "one.tokens",
-                TensorView::new(Dtype::F32, vec![1, 2], &numbers).unwrap(),
-            ),
-            (
-                "one.positions",
-                TensorView::new(Dtype::I64, vec![1], &positions).unwrap(),
-            ),
+            ("one.tokens", TensorView::new(Dtype::F32, vec![1, 2], &numbers).unwrap()),
+            ("one.positions", TensorView::new(Dtype::I64, vec![1], &positions).unwrap()),
         ];
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("golden.safetensors");
@@ -97,10 +84,7 @@ mod tests {
 
         let tensors = Tensors::read("burn", &path).unwrap();
         let tokens = tensors.get("one.tokens").unwrap();
-        assert_eq!(
-            (tokens.shape.as_slice(), tokens.values.as_slice()),
-            (&[1, 2][..], &[1.5, -2.0][..])
-        );
+        assert_eq!((tokens.shape.as_slice(), tokens.values.as_slice()), (&[1, 2][..], &[1.5, -2.0][..]));
         assert!(!tensors.contains("one.positions"));
         let error = tensors.get("all.tokens").unwrap_err();
         assert_eq!(error.to_string(), "burn gave no f32 tensor all.tokens");

@@ -194,7 +194,9 @@ fn spec(args: &Args) -> anyhow::Result<ModelSpec> {
 fn command_line() -> String {
     let mut words: Vec<String> = std::env::args().collect();
     for word in &mut words {
-        if word.starts_with('/') && let Some(name) = word.trim_end_matches('/').rsplit('/').next() {
+        if word.starts_with('/')
+            && let Some(name) = word.trim_end_matches('/').rsplit('/').next()
+        {
             *word = name.to_owned();
         }
     }

@@ -75,9 +75,12 @@ impl Augment {
         .context("viewing a picture for resizing")?;
         let side = self.side as u32;
         let mut target = Image::new(side, side, PixelType::U8x3);
-        let options = ResizeOptions::new()
-            .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom))
-            .crop(crop.left, crop.top, crop.width, crop.height);
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom)).crop(
+            crop.left,
+            crop.top,
+            crop.width,
+            crop.height,
+        );
         self.resizer.resize(&source, &mut target, Some(&options)).context("resizing a crop")?;
         Ok(target.into_vec())
     }

@@ -160,7 +160,9 @@ fn normalize_patch(patch: &mut [f32]) {
     let mean = patch.iter().sum::<f32>() / n;
     let variance = patch.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / (n - 1.0);
     let scale = (variance + NORM_PIX_EPSILON).sqrt().recip();
-    patch.iter_mut().for_each(|v| *v = (*v - mean) * scale);
+    for value in patch {
+        *value = (*value - mean) * scale;
+    }
 }
 
 /// The picture of that index, or, if its file is broken, one drawn in its place.

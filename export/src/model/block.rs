@@ -47,10 +47,7 @@ pub struct Mlp {
 
 impl Mlp {
     fn init(width: usize, hidden: usize, device: &Device) -> Self {
-        Self {
-            fc1: LinearConfig::new(width, hidden).init(device),
-            fc2: LinearConfig::new(hidden, width).init(device),
-        }
+        Self { fc1: LinearConfig::new(width, hidden).init(device), fc2: LinearConfig::new(hidden, width).init(device) }
     }
 
     /// # Shapes

@@ -65,9 +65,7 @@ impl Mae {
         let grid = spec.grid();
         let norm = |width| LayerNormConfig::new(width).with_epsilon(spec.layer_norm_epsilon()).init(device);
         let blocks = |width, depth, heads| {
-            (0..depth)
-                .map(|_| Block::init(width, heads, spec.mlp_ratio(), spec.layer_norm_epsilon(), device))
-                .collect()
+            (0..depth).map(|_| Block::init(width, heads, spec.mlp_ratio(), spec.layer_norm_epsilon(), device)).collect()
         };
         Ok(Self {
             patch_embed: LinearConfig::new(grid.patch_len(), c).init(device),
@@ -96,6 +94,7 @@ impl Mae {
     ///
     /// # Source
     /// He et al. 2021, arXiv:2111.06377, section 3.
+    #[must_use]
     pub fn encode(&self, patches: Tensor<3>, positions: &[i64]) -> Tensor<3> {
         let [b, n, _] = patches.dims();
         let x = self.patch_embed.forward(patches); // [B, N, C]
@@ -119,6 +118,7 @@ impl Mae {
     ///
     /// # Source
     /// He et al. 2021, arXiv:2111.06377, section 3.
+    #[must_use]
     pub fn predict(&self, tokens: Tensor<3>, positions: &[i64], hidden: &[i64]) -> Tensor<3> {
         let [b, t, _] = tokens.dims();
         let (n, m) = (t - 1, hidden.len() / b);
@@ -153,6 +153,7 @@ impl Mae {
     /// - `tokens`: `[1, N+1, C]`
     /// - `restore`: `[L]`, 0 for a hidden patch, i+1 for the i-th visible one
     /// - returns `[L, P·P·3]`
+    #[must_use]
     pub fn paint(&self, tokens: Tensor<3>, restore: &[i64]) -> Tensor<2> {
         let n = tokens.dims()[1] - 1;
         let place = |index: usize| index as i64;

@@ -102,7 +102,11 @@ impl ModuleMapper for Loader<'_> {
             Err(_) => self.faults.push(format!("missing: {key}")),
             Ok(weight) if weight.shape != blank.dims() => {
                 self.used += 1;
-                self.faults.push(format!("misshapen: {key} is {:?}, the spec asks for {:?}", weight.shape, blank.dims()));
+                self.faults.push(format!(
+                    "misshapen: {key} is {:?}, the spec asks for {:?}",
+                    weight.shape,
+                    blank.dims()
+                ));
             }
             Ok(weight) => {
                 self.used += 1;

@@ -17,9 +17,7 @@ const BASE: f64 = 10_000.0;
 #[must_use]
 pub fn sin_cos_positions(grid: &PatchGrid, width: usize) -> Vec<f32> {
     let quarter = width / 4;
-    let waves: Vec<f64> = (0..quarter)
-        .map(|k| BASE.powf(-(k as f64) / quarter as f64))
-        .collect();
+    let waves: Vec<f64> = (0..quarter).map(|k| BASE.powf(-(k as f64) / quarter as f64)).collect();
     let mut table = Vec::with_capacity(grid.len() * width);
     for row in 0..grid.rows() {
         for col in 0..grid.cols() {

@@ -22,8 +22,7 @@ const VALIDATION: Rgb<u8> = Rgb([214, 39, 40]);
 pub fn draw(rows: &[Row]) -> RgbImage {
     let mut picture = RgbImage::from_pixel(WIDTH, HEIGHT, PAPER);
     let training: Vec<(f64, f64)> = rows.iter().map(|r| (r.step as f64, r.loss)).collect();
-    let validation: Vec<(f64, f64)> =
-        rows.iter().filter_map(|r| Some((r.step as f64, r.validation_loss?))).collect();
+    let validation: Vec<(f64, f64)> = rows.iter().filter_map(|r| Some((r.step as f64, r.validation_loss?))).collect();
     let losses = || training.iter().chain(&validation).map(|p| p.1).filter(|l| l.is_finite() && *l > 0.0);
     let (low, high) = losses().fold((f64::MAX, f64::MIN), |(lo, hi), l| (lo.min(l), hi.max(l)));
     let last = rows.last().map_or(1.0, |r| r.step as f64).max(1.0);

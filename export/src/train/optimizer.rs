@@ -1,4 +1,4 @@
-//! AdamW as the paper sets it, and clipping by the norm of the whole gradient.
+//! `AdamW` as the paper sets it, and clipping by the norm of the whole gradient.
 
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup};
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
@@ -6,15 +6,15 @@ use burn::tensor::Tensor;
 
 use crate::model::{Mae, parameters};
 
-/// Decay of the two running means of AdamW.
+/// Decay of the two running means of `AdamW`.
 ///
 /// # Source
 /// He et al. 2021, arXiv:2111.06377, table 8.
 const BETAS: (f32, f32) = (0.9, 0.95);
-/// Keeps AdamW's division from zero; burn's own default is a thousand times larger and slows small gradients down.
+/// Keeps `AdamW`'s division from zero; burn's own default is a thousand times larger and slows small gradients down.
 const EPSILON: f32 = 1e-8;
 
-/// AdamW for `model`: weight decay on the matrices, none on biases, norms and tokens.
+/// `AdamW` for `model`: weight decay on the matrices, none on biases, norms and tokens.
 #[must_use]
 pub fn adamw(model: &Mae, weight_decay: f32) -> ModuleOptimizer {
     let with_decay = |decay| {

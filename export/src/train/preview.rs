@@ -50,8 +50,7 @@ impl Preview {
         let mut augment = Augment::new(spec.image_side());
         let grid = spec.grid();
         let hidden = ((RATIO * grid.len() as f64).round() as usize).clamp(1, grid.len() - 1);
-        let mut preview =
-            Self { spec: spec.clone(), pictures: Vec::new(), masks: Vec::new(), batch: Batch::default() };
+        let mut preview = Self { spec: *spec, pictures: Vec::new(), masks: Vec::new(), batch: Batch::default() };
         for path in paths {
             let picture = match decode(path) {
                 Ok(picture) => picture,
@@ -128,9 +127,8 @@ impl Preview {
                 painted[at(i)] = to_byte(&self.spec, i % 3, value * deviation + mean);
             }
         }
-        let picture = |bytes: Vec<u8>| {
-            RgbImage::from_raw(side as u32, side as u32, bytes).context("a preview of the wrong size")
-        };
+        let picture =
+            |bytes: Vec<u8>| RgbImage::from_raw(side as u32, side as u32, bytes).context("a preview of the wrong size");
         Ok(vec![picture(masked)?, picture(painted)?, picture(pixels.to_vec())?])
     }
 }

@@ -11,12 +11,12 @@ use burn::tensor::{Device, Tensor, TensorData};
 use glimpse_models::Training;
 
 use super::checkpoint::{self, Progress as Done};
+use super::curve;
 use super::metrics::{Metrics, Row};
 use super::optimizer::{adamw, clip_by_global_norm};
 use super::preview::{Preview, Seen, predict};
 use super::progress::Progress;
 use super::schedule::Schedule;
-use super::curve;
 use crate::data::{Batch, BatchSpec, Loader, Pictures, folder};
 use crate::device::device;
 use crate::model::{Mae, random_weights};
@@ -86,8 +86,13 @@ pub fn run(settings: &Settings) -> anyhow::Result<PathBuf> {
         let due = |every: u64| step.is_multiple_of(every) || step == last;
         if due(settings.log_every) || due(settings.preview_every) {
             let mut row = window.row(&trainer, &loader)?;
-            ensure!(row.loss.is_finite(), "the loss is no number at step {step}: lower --learning-rate and go on with --resume");
-            if due(settings.preview_every) && let Some(seen) = preview.look(&trainer.model.valid(), &trainer.device)? {
+            ensure!(
+                row.loss.is_finite(),
+                "the loss is no number at step {step}: lower --learning-rate and go on with --resume"
+            );
+            if due(settings.preview_every)
+                && let Some(seen) = preview.look(&trainer.model.valid(), &trainer.device)?
+            {
                 row.validation_loss = Some(seen.loss);
                 row.validation_psnr_db = seen.psnr_db;
                 trainer.save_pictures(&seen)?;
@@ -128,13 +133,21 @@ impl<'a> Trainer<'a> {
         let (model, optimizer, done) = if settings.resume {
             let found = checkpoint::find(&settings.out)?;
             let same = checkpoint::spec(&found)? == *spec;
-            ensure!(same, "{} holds a model of other sizes: give the sizes that the run was started with", found.display());
+            ensure!(
+                same,
+                "{} holds a model of other sizes: give the sizes that the run was started with",
+                found.display()
+            );
             let model = Mae::from_weights(spec, &checkpoint::weights(&found)?, &training_device)?;
             let optimizer = checkpoint::restore_optimizer(&found, adamw(&model, settings.weight_decay))?;
             (model, optimizer, checkpoint::progress(&found)?)
         } else {
             let fresh = checkpoint::find(&settings.out).is_err();
-            ensure!(fresh, "{} holds a run already: go on with --resume, or give another folder", settings.out.display());
+            ensure!(
+                fresh,
+                "{} holds a run already: go on with --resume, or give another folder",
+                settings.out.display()
+            );
             let model = Mae::from_weights(spec, &random_weights(spec, settings.batch.seed)?, &training_device)?;
             let optimizer = adamw(&model, settings.weight_decay);
             (model, optimizer, Done { step: 0, seconds: 0.0 })
@@ -239,7 +252,7 @@ impl Window {
             loss,
             learning_rate: settings.schedule.learning_rate(step - 1),
             images_per_s: steps as f64 * a_step / seconds,
-            waiting: (loader.waited() - self.waited).as_secs_f64() / seconds,
+            waiting: loader.waited().saturating_sub(self.waited).as_secs_f64() / seconds,
             validation_loss: None,
             validation_psnr_db: None,
         })

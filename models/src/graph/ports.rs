@@ -23,12 +23,7 @@ struct Port {
 }
 
 /// Checks that `graph` takes and gives what the contract says of `part`.
-pub(super) fn check(
-    file: &Path,
-    part: Part,
-    spec: &ModelSpec,
-    graph: &GraphProto,
-) -> Result<(), Error> {
+pub(super) fn check(file: &Path, part: Part, spec: &ModelSpec, graph: &GraphProto) -> Result<(), Error> {
     let (inputs, outputs) = expected(part, spec);
     check_side(file, "inputs", &inputs, &fed_inputs(graph))?;
     let found: Vec<_> = graph.output.iter().collect();
@@ -39,70 +34,34 @@ pub(super) fn check(
 fn expected(part: Part, spec: &ModelSpec) -> (Vec<Port>, Vec<Port>) {
     use Axis::{Fixed, Symbol};
     let grid = spec.grid();
-    let float = |name, axes| Port {
-        name,
-        elem_type: data_type::FLOAT,
-        axes,
-    };
-    let int64 = |name, axes| Port {
-        name,
-        elem_type: data_type::INT64,
-        axes,
-    };
+    let float = |name, axes| Port { name, elem_type: data_type::FLOAT, axes };
+    let int64 = |name, axes| Port { name, elem_type: data_type::INT64, axes };
     let tokens = float("tokens", vec![Symbol, Fixed(spec.encoder().width)]);
     match part {
         Part::Encoder => {
             let patches = float("patches", vec![Symbol, Fixed(grid.patch_len())]);
-            (
-                vec![patches, int64("positions", vec![Symbol])],
-                vec![tokens],
-            )
+            (vec![patches, int64("positions", vec![Symbol])], vec![tokens])
         }
         Part::Decoder => {
             let patches = float("patches", vec![Fixed(grid.len()), Fixed(grid.patch_len())]);
-            (
-                vec![tokens, int64("restore", vec![Fixed(grid.len())])],
-                vec![patches],
-            )
+            (vec![tokens, int64("restore", vec![Fixed(grid.len())])], vec![patches])
         }
     }
 }
 
 /// The inputs less those that only give a constant's shape, as old writers list them.
 fn fed_inputs(graph: &GraphProto) -> Vec<&ValueInfoProto> {
-    let constants: BTreeSet<&str> = graph
-        .initializer
-        .iter()
-        .map(|constant| constant.name.as_str())
-        .collect();
-    graph
-        .input
-        .iter()
-        .filter(|input| !constants.contains(input.name.as_str()))
-        .collect()
+    let constants: BTreeSet<&str> = graph.initializer.iter().map(|constant| constant.name.as_str()).collect();
+    graph.input.iter().filter(|input| !constants.contains(input.name.as_str())).collect()
 }
 
 /// Checks names, element types and shapes of one side, `inputs` or `outputs`.
-fn check_side(
-    file: &Path,
-    side: &'static str,
-    expected: &[Port],
-    found: &[&ValueInfoProto],
-) -> Result<(), Error> {
-    if !expected
-        .iter()
-        .map(|port| port.name)
-        .eq(found.iter().map(|port| port.name.as_str()))
-    {
+fn check_side(file: &Path, side: &'static str, expected: &[Port], found: &[&ValueInfoProto]) -> Result<(), Error> {
+    if !expected.iter().map(|port| port.name).eq(found.iter().map(|port| port.name.as_str())) {
         let expected: Vec<_> = expected.iter().map(|port| port.name).collect();
         let found: Vec<_> = found.iter().map(|port| port.name.as_str()).collect();
         let (expected, found) = (expected.join(", "), found.join(", "));
-        return Err(Error::GraphPorts {
-            file: file.to_owned(),
-            side,
-            expected,
-            found,
-        });
+        return Err(Error::GraphPorts { file: file.to_owned(), side, expected, found });
     }
     // Patches and positions have one count, so one symbol.
     let mut symbol = None;
@@ -120,37 +79,18 @@ fn check_port<'a>(
     symbol: &mut Option<&'a str>,
 ) -> Result<(), Error> {
     let port = || format!("`{}` of the {side}", expected.name);
-    let tensor = found
-        .r#type
-        .as_ref()
-        .and_then(|r#type| r#type.tensor_type.as_ref());
+    let tensor = found.r#type.as_ref().and_then(|r#type| r#type.tensor_type.as_ref());
     let elem_type = tensor.map_or(0, |tensor| tensor.elem_type);
     if elem_type != expected.elem_type {
-        let expected = if expected.elem_type == data_type::FLOAT {
-            "float"
-        } else {
-            "int64"
-        };
+        let expected = if expected.elem_type == data_type::FLOAT { "float" } else { "int64" };
         let found = type_name(elem_type);
-        return Err(Error::GraphPortType {
-            file: file.to_owned(),
-            port: port(),
-            expected,
-            found,
-        });
+        return Err(Error::GraphPortType { file: file.to_owned(), port: port(), expected, found });
     }
-    let dims = tensor
-        .and_then(|tensor| tensor.shape.as_ref())
-        .map(|shape| shape.dim.as_slice());
+    let dims = tensor.and_then(|tensor| tensor.shape.as_ref()).map(|shape| shape.dim.as_slice());
     let Some(dims) = dims.filter(|dims| dims.len() == expected.axes.len()) else {
         let found = dims.map_or_else(|| "unknown".to_owned(), |dims| dims.len().to_string());
         let expected = expected.axes.len();
-        return Err(Error::GraphPortRank {
-            file: file.to_owned(),
-            port: port(),
-            expected,
-            found,
-        });
+        return Err(Error::GraphPortRank { file: file.to_owned(), port: port(), expected, found });
     };
     for (axis, (expected, found)) in expected.axes.iter().zip(dims).enumerate() {
         if !fits(*expected, found, symbol) {
@@ -164,13 +104,7 @@ fn check_port<'a>(
                 Some(DimensionValue::DimParam(symbol)) => format!("`{symbol}`"),
                 None => "unknown".to_owned(),
             };
-            return Err(Error::GraphPortDim {
-                file: file.to_owned(),
-                port: port(),
-                axis,
-                expected,
-                found,
-            });
+            return Err(Error::GraphPortDim { file: file.to_owned(), port: port(), axis, expected, found });
         }
     }
     Ok(())
@@ -178,9 +112,7 @@ fn check_port<'a>(
 
 fn fits<'a>(expected: Axis, found: &'a Dimension, symbol: &mut Option<&'a str>) -> bool {
     match (expected, &found.value) {
-        (Axis::Fixed(expected), Some(DimensionValue::DimValue(found))) => {
-            usize::try_from(*found) == Ok(expected)
-        }
+        (Axis::Fixed(expected), Some(DimensionValue::DimValue(found))) => usize::try_from(*found) == Ok(expected),
         (Axis::Symbol, Some(DimensionValue::DimParam(found))) if !found.is_empty() => {
             *symbol.get_or_insert(found) == found
         }

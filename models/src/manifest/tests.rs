@@ -16,51 +16,34 @@ fn measures() -> impl Strategy<Value = BTreeMap<String, Measure>> {
 fn trainings() -> impl Strategy<Value = Training> {
     let text = || proptest::option::of(".{0,40}");
     let count = || proptest::option::of(0..=i64::MAX as u64);
-    (
-        (text(), text(), text()),
-        (count(), count(), count()),
-        proptest::option::of(0.0..1e9_f64),
+    ((text(), text(), text()), (count(), count(), count()), proptest::option::of(0.0..1e9_f64)).prop_map(
+        |((data, device, command), (images, steps, seed), duration_s)| Training {
+            data,
+            images,
+            steps,
+            seed,
+            device,
+            duration_s,
+            command,
+            ..Training::default()
+        },
     )
-        .prop_map(
-            |((data, device, command), (images, steps, seed), duration_s)| Training {
-                data,
-                images,
-                steps,
-                seed,
-                device,
-                duration_s,
-                command,
-                ..Training::default()
-            },
-        )
 }
 
 fn manifests() -> impl Strategy<Value = Manifest> {
     let contents = proptest::collection::vec(any::<u8>(), 0..50);
     let name = "[a-z0-9][a-z0-9_-]{0,20}";
-    (
-        name,
-        "[A-Za-z].{0,30}",
-        crate::spec::strategy::specs(),
-        trainings(),
-        measures(),
-        contents,
-    )
-        .prop_map(|(name, licence, spec, training, quality, contents)| {
+    (name, "[A-Za-z].{0,30}", crate::spec::strategy::specs(), trainings(), measures(), contents).prop_map(
+        |(name, licence, spec, training, quality, contents)| {
             let files = BundleFile::ALL
                 .into_iter()
-                .filter(|file| {
-                    spec.decoder().is_some() || !matches!(file, BundleFile::Graph(Part::Decoder, _))
-                })
+                .filter(|file| spec.decoder().is_some() || !matches!(file, BundleFile::Graph(Part::Decoder, _)))
                 .map(|file| (file, Bytes::from(contents.clone())))
                 .collect();
             let manifest = Manifest::new(&name, &licence, spec).unwrap();
-            Manifest {
-                training,
-                quality,
-                ..manifest.listing(&files)
-            }
-        })
+            Manifest { training, quality, ..manifest.listing(&files) }
+        },
+    )
 }
 
 proptest! {

@@ -14,35 +14,22 @@ fn transformers() -> impl Strategy<Value = Transformer> {
 
 /// Specs in every range that small models have.
 pub(crate) fn specs() -> impl Strategy<Value = ModelSpec> {
-    let pixels = (
-        [0.0..1.0_f32, 0.0..1.0, 0.0..1.0],
-        [0.01..2.0_f32, 0.01..2.0, 0.01..2.0],
-    );
+    let pixels = ([0.0..1.0_f32, 0.0..1.0, 0.0..1.0], [0.01..2.0_f32, 0.01..2.0, 0.01..2.0]);
     let sides = (1_usize..20, 1_usize..33);
-    (
-        sides,
-        transformers(),
-        proptest::option::of(transformers()),
-        1_usize..9,
-        pixels,
-        any::<bool>(),
-        1e-12..1e-3,
-    )
-        .prop_map(
-            |((side, patch_side), encoder, decoder, mlp_ratio, (mean, std), norm_pix, epsilon)| {
-                let raw = RawSpec {
-                    family: Family::Mae,
-                    image_side: side * patch_side,
-                    patch_side,
-                    encoder,
-                    decoder,
-                    mlp_ratio,
-                    mean,
-                    std,
-                    norm_pix,
-                    layer_norm_epsilon: epsilon,
-                };
-                ModelSpec::new(raw).unwrap()
-            },
-        )
+    (sides, transformers(), proptest::option::of(transformers()), 1_usize..9, pixels, any::<bool>(), 1e-12..1e-3)
+        .prop_map(|((side, patch_side), encoder, decoder, mlp_ratio, (mean, std), norm_pix, epsilon)| {
+            let raw = RawSpec {
+                family: Family::Mae,
+                image_side: side * patch_side,
+                patch_side,
+                encoder,
+                decoder,
+                mlp_ratio,
+                mean,
+                std,
+                norm_pix,
+                layer_norm_epsilon: epsilon,
+            };
+            ModelSpec::new(raw).unwrap()
+        })
 }

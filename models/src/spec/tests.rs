@@ -11,16 +11,8 @@ fn base() -> RawSpec {
         family: Family::Mae,
         image_side: 224,
         patch_side: 16,
-        encoder: Transformer {
-            width: 768,
-            depth: 12,
-            heads: 12,
-        },
-        decoder: Some(Transformer {
-            width: 512,
-            depth: 8,
-            heads: 16,
-        }),
+        encoder: Transformer { width: 768, depth: 12, heads: 12 },
+        decoder: Some(Transformer { width: 512, depth: 8, heads: 16 }),
         mlp_ratio: 4,
         mean: [0.485, 0.456, 0.406],
         std: [0.229, 0.224, 0.225],
@@ -53,19 +45,8 @@ fn the_paper_s_model_has_the_published_size() {
 
 #[test]
 fn the_largest_preset_fits() {
-    let encoder = Transformer {
-        width: 1280,
-        depth: 32,
-        heads: 16,
-    };
-    assert!(
-        ModelSpec::new(RawSpec {
-            encoder,
-            patch_side: 14,
-            ..base()
-        })
-        .is_ok()
-    );
+    let encoder = Transformer { width: 1280, depth: 32, heads: 16 };
+    assert!(ModelSpec::new(RawSpec { encoder, patch_side: 14, ..base() }).is_ok());
 }
 
 #[test]
@@ -104,14 +85,7 @@ fn numbers_out_of_range_are_refused_by_name() {
 
 #[test]
 fn too_many_patches_are_refused() {
-    let raw = RawSpec {
-        image_side: 4096,
-        patch_side: 1,
-        ..base()
-    };
+    let raw = RawSpec { image_side: 4096, patch_side: 1, ..base() };
     let error = ModelSpec::new(raw).unwrap_err();
-    assert!(
-        error.to_string().contains("`spec.patch_side` is 1"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("`spec.patch_side` is 1"), "{error}");
 }

@@ -4,12 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use glimpse_models::onnx::{
-    AttributeProto, Bytes, Dimension, GraphProto, IR_VERSION, Message, ModelProto, NodeProto,
-    OPSET_VERSION, OperatorSetIdProto, TensorProto, ValueInfoProto, data_type,
+    AttributeProto, Bytes, Dimension, GraphProto, IR_VERSION, Message, ModelProto, NodeProto, OPSET_VERSION,
+    OperatorSetIdProto, TensorProto, ValueInfoProto, data_type,
 };
 use glimpse_models::{
-    Bundle, BundleFile, Error, Existing, Family, FileEntry, Files, MANIFEST_FILE, Manifest,
-    ModelSpec, Part, Precision, RawSpec, Transformer,
+    Bundle, BundleFile, Error, Existing, Family, FileEntry, Files, MANIFEST_FILE, Manifest, ModelSpec, Part, Precision,
+    RawSpec, Transformer,
 };
 
 const WIDTH: usize = 8;
@@ -115,16 +115,8 @@ pub fn raw_spec() -> RawSpec {
         family: Family::Mae,
         image_side: 4,
         patch_side: PATCH,
-        encoder: Transformer {
-            width: WIDTH,
-            depth: 1,
-            heads: 2,
-        },
-        decoder: Some(Transformer {
-            width: WIDTH,
-            depth: 1,
-            heads: 2,
-        }),
+        encoder: Transformer { width: WIDTH, depth: 1, heads: 2 },
+        decoder: Some(Transformer { width: WIDTH, depth: 1, heads: 2 }),
         mlp_ratio: 4,
         mean: [0.485, 0.456, 0.406],
         std: [0.229, 0.224, 0.225],
@@ -134,32 +126,18 @@ pub fn raw_spec() -> RawSpec {
 }
 
 pub fn manifest() -> Manifest {
-    Manifest::new(
-        "tiny",
-        "MIT OR Apache-2.0",
-        ModelSpec::new(raw_spec()).unwrap(),
-    )
-    .unwrap()
+    Manifest::new("tiny", "MIT OR Apache-2.0", ModelSpec::new(raw_spec()).unwrap()).unwrap()
 }
 
 /// Every file of a bundle with these forms.
 pub fn files(precisions: &[Precision]) -> Files {
     let mut files = Files::from([
-        (
-            BundleFile::Golden,
-            Bytes::from_static(b"\x08\0\0\0\0\0\0\0{}      "),
-        ),
+        (BundleFile::Golden, Bytes::from_static(b"\x08\0\0\0\0\0\0\0{}      ")),
         (BundleFile::Card, Bytes::from_static(b"# tiny\n")),
     ]);
     for &precision in precisions {
-        files.insert(
-            BundleFile::Graph(Part::Encoder, precision),
-            encoder(precision),
-        );
-        files.insert(
-            BundleFile::Graph(Part::Decoder, precision),
-            decoder(precision),
-        );
+        files.insert(BundleFile::Graph(Part::Encoder, precision), encoder(precision));
+        files.insert(BundleFile::Graph(Part::Decoder, precision), decoder(precision));
     }
     files
 }
@@ -208,34 +186,19 @@ fn decoder(precision: Precision) -> Bytes {
         node,
         initializer,
         input: vec![
-            ValueInfoProto::tensor(
-                "tokens",
-                data_type::FLOAT,
-                vec![Dimension::symbol("T"), fixed(WIDTH)],
-            ),
+            ValueInfoProto::tensor("tokens", data_type::FLOAT, vec![Dimension::symbol("T"), fixed(WIDTH)]),
             ValueInfoProto::tensor("restore", data_type::INT64, vec![fixed(L)]),
         ],
-        output: vec![ValueInfoProto::tensor(
-            "patches",
-            data_type::FLOAT,
-            vec![fixed(L), fixed(PATCH_LEN)],
-        )],
+        output: vec![ValueInfoProto::tensor("patches", data_type::FLOAT, vec![fixed(L), fixed(PATCH_LEN)])],
         ..GraphProto::default()
     })
 }
 
 /// A weight's name, with what it takes to have it in this form.
-fn linear(
-    precision: Precision,
-    dims: [usize; 2],
-) -> (&'static str, Vec<NodeProto>, Vec<TensorProto>) {
+fn linear(precision: Precision, dims: [usize; 2]) -> (&'static str, Vec<NodeProto>, Vec<TensorProto>) {
     let len = dims[0] * dims[1];
     match precision {
-        Precision::F32 => (
-            "weight",
-            vec![],
-            vec![TensorProto::from_f32("weight", &dims, &vec![0.1; len])],
-        ),
+        Precision::F32 => ("weight", vec![], vec![TensorProto::from_f32("weight", &dims, &vec![0.1; len])]),
         Precision::Int8 => {
             let axis = vec![AttributeProto::from_i64("axis", 1)];
             let inputs = ["weight.int8", "weight.scale", "weight.zero"];
@@ -244,16 +207,7 @@ fn linear(
                 TensorProto::from_f32("weight.scale", &dims[1..], &vec![0.1 / 127.0; dims[1]]),
                 TensorProto::from_i8("weight.zero", &dims[1..], &vec![0; dims[1]]),
             ];
-            (
-                "weight",
-                vec![NodeProto::new(
-                    "DequantizeLinear",
-                    &inputs,
-                    &["weight"],
-                    axis,
-                )],
-                constants,
-            )
+            ("weight", vec![NodeProto::new("DequantizeLinear", &inputs, &["weight"], axis)], constants)
         }
     }
 }
@@ -263,10 +217,7 @@ fn model(graph: GraphProto) -> Bytes {
         ir_version: IR_VERSION,
         producer_name: "glimpse".to_owned(),
         graph: Some(graph),
-        opset_import: vec![OperatorSetIdProto {
-            domain: String::new(),
-            version: OPSET_VERSION,
-        }],
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET_VERSION }],
         ..ModelProto::default()
     };
     Bytes::from(model.encode_to_vec())

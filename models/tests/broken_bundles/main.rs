@@ -1,10 +1,5 @@
 //! A small whole bundle, and every way that it can be broken: each is its own error, which names file and field.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "tests unwrap freely"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests unwrap freely")]
 
 mod files;
 mod folder;

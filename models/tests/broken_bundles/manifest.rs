@@ -30,21 +30,8 @@ fn a_folder() {
 #[test]
 fn a_terabyte_long() {
     let folder = Folder::whole();
-    File::options()
-        .write(true)
-        .open(folder.path(MANIFEST_FILE))
-        .unwrap()
-        .set_len(1 << 40)
-        .unwrap();
-    assert_broken!(
-        folder,
-        Error::ManifestTooLarge {
-            bytes: 0x100_0000_0000,
-            ..
-        },
-        "manifest.toml",
-        "1099511627776"
-    );
+    File::options().write(true).open(folder.path(MANIFEST_FILE)).unwrap().set_len(1 << 40).unwrap();
+    assert_broken!(folder, Error::ManifestTooLarge { bytes: 0x100_0000_0000, .. }, "manifest.toml", "1099511627776");
 }
 
 #[test]
@@ -57,39 +44,18 @@ fn not_text() {
 #[test]
 fn not_toml() {
     let folder = Folder::whole().replace("name =", "name");
-    assert_broken!(
-        folder,
-        Error::ManifestSyntax { .. },
-        "manifest.toml",
-        "name"
-    );
+    assert_broken!(folder, Error::ManifestSyntax { .. }, "manifest.toml", "name");
 }
 
 #[test]
 fn of_another_version() {
-    let folder =
-        Folder::whole().replace("format_version = 1", "format_version = 2\nheads_up = true");
+    let folder = Folder::whole().replace("format_version = 1", "format_version = 2\nheads_up = true");
     // What a newer version may have added is not held against it.
-    assert_broken!(
-        folder,
-        Error::UnknownVersion { .. },
-        "manifest.toml",
-        "`format_version` is 2"
-    );
+    assert_broken!(folder, Error::UnknownVersion { .. }, "manifest.toml", "`format_version` is 2");
     let folder = Folder::whole().replace("format_version = 1", "format_version = \"1\"");
-    assert_broken!(
-        folder,
-        Error::UnknownVersion { .. },
-        "manifest.toml",
-        "`format_version` is \"1\""
-    );
+    assert_broken!(folder, Error::UnknownVersion { .. }, "manifest.toml", "`format_version` is \"1\"");
     let folder = Folder::whole().replace("format_version = 1", "");
-    assert_broken!(
-        folder,
-        Error::UnknownVersion { .. },
-        "manifest.toml",
-        "`format_version` is missing"
-    );
+    assert_broken!(folder, Error::UnknownVersion { .. }, "manifest.toml", "`format_version` is missing");
 }
 
 #[test]
@@ -104,73 +70,39 @@ fn with_an_unknown_field() {
         } else {
             Folder::whole().replace(place, &format!("colour = true\n{place}"))
         };
-        assert_broken!(
-            folder,
-            Error::ManifestSyntax { .. },
-            "manifest.toml",
-            "unknown field `colour`"
-        );
+        assert_broken!(folder, Error::ManifestSyntax { .. }, "manifest.toml", "unknown field `colour`");
     }
     let folder = Folder::whole().replace("[training]", "[training]\ncolour = true");
-    assert_broken!(
-        folder,
-        Error::ManifestSyntax { .. },
-        "manifest.toml",
-        "unknown field `colour`"
-    );
+    assert_broken!(folder, Error::ManifestSyntax { .. }, "manifest.toml", "unknown field `colour`");
 }
 
 #[test]
 fn without_a_field() {
     for field in ["name", "licence", "spec", "files"] {
         let folder = Folder::whole().edit_table(|table| drop(table.remove(field)));
-        assert_broken!(
-            folder,
-            Error::ManifestSyntax { .. },
-            "manifest.toml",
-            &format!("missing field `{field}`")
-        );
+        assert_broken!(folder, Error::ManifestSyntax { .. }, "manifest.toml", &format!("missing field `{field}`"));
     }
 }
 
 #[test]
 fn of_an_unknown_family() {
     let folder = Folder::whole().replace("\"mae\"", "\"gan\"");
-    assert_broken!(
-        folder,
-        Error::ManifestSyntax { .. },
-        "manifest.toml",
-        "family",
-        "`gan`"
-    );
+    assert_broken!(folder, Error::ManifestSyntax { .. }, "manifest.toml", "family", "`gan`");
 }
 
 #[test]
 fn with_a_name_that_is_none() {
     let long = "x".repeat(65);
-    for name in [
-        "", "Tiny", "../tiny", "a/b", "a b", ".hidden", "-o", "tiné", &long,
-    ] {
+    for name in ["", "Tiny", "../tiny", "a/b", "a b", ".hidden", "-o", "tiné", &long] {
         let folder = Folder::whole().replace("name = \"tiny\"", &format!("name = {name:?}"));
-        assert_broken!(
-            folder,
-            Error::ManifestField { .. },
-            "manifest.toml",
-            "`name` is",
-            name
-        );
+        assert_broken!(folder, Error::ManifestField { .. }, "manifest.toml", "`name` is", name);
     }
 }
 
 #[test]
 fn without_a_licence() {
     let folder = Folder::whole().replace("licence = \"MIT OR Apache-2.0\"", "licence = \" \"");
-    assert_broken!(
-        folder,
-        Error::ManifestField { .. },
-        "manifest.toml",
-        "`licence`"
-    );
+    assert_broken!(folder, Error::ManifestField { .. }, "manifest.toml", "`licence`");
 }
 
 #[test]
@@ -185,28 +117,9 @@ fn with_a_number_out_of_range_in_the_spec() {
         (&["decoder", "depth"], &["0", "257"]),
         (&["decoder", "heads"], &["0", "3"]),
         (&["mlp_ratio"], &["0", "17"]),
-        (
-            &["mean"],
-            &[
-                "[0.5, -0.1, 0.5]",
-                "[0.5, 0.5, 1.5]",
-                "[nan, 0.5, 0.5]",
-                "[-inf, 0.5, 0.5]",
-            ],
-        ),
-        (
-            &["std"],
-            &[
-                "[0.5, 0.0, 0.5]",
-                "[0.5, -1.0, 1.0]",
-                "[1.0, 1.0, inf]",
-                "[nan, 1.0, 1.0]",
-            ],
-        ),
-        (
-            &["layer_norm_epsilon"],
-            &["0.0", "-1e-6", "1.0", "nan", "inf"],
-        ),
+        (&["mean"], &["[0.5, -0.1, 0.5]", "[0.5, 0.5, 1.5]", "[nan, 0.5, 0.5]", "[-inf, 0.5, 0.5]"]),
+        (&["std"], &["[0.5, 0.0, 0.5]", "[0.5, -1.0, 1.0]", "[1.0, 1.0, inf]", "[nan, 1.0, 1.0]"]),
+        (&["layer_norm_epsilon"], &["0.0", "-1e-6", "1.0", "nan", "inf"]),
     ];
     for (path, values) in cases {
         for value in *values {
@@ -215,16 +128,10 @@ fn with_a_number_out_of_range_in_the_spec() {
                 for &key in *path {
                     place = &mut place[key];
                 }
-                *place =
-                    toml::from_str::<toml::Table>(&format!("value = {value}")).unwrap()["value"]
-                        .clone();
+                *place = toml::from_str::<toml::Table>(&format!("value = {value}")).unwrap()["value"].clone();
             });
             // An image side that the patch side does not divide is told as the patch side's fault.
-            let field = if *value == "5" {
-                "patch_side".to_owned()
-            } else {
-                path.join(".")
-            };
+            let field = if *value == "5" { "patch_side".to_owned() } else { path.join(".") };
             let field = format!("`spec.{field}` is");
             assert_broken!(folder, Error::ManifestField { .. }, "manifest.toml", &field);
         }
@@ -240,20 +147,10 @@ fn with_a_number_of_the_wrong_kind_in_the_spec() {
         ("patch_side = 2", "", "patch_side"),
     ];
     for (old, new, field) in cases {
-        assert_broken!(
-            Folder::whole().replace(old, new),
-            Error::ManifestSyntax { .. },
-            "manifest.toml",
-            field
-        );
+        assert_broken!(Folder::whole().replace(old, new), Error::ManifestSyntax { .. }, "manifest.toml", field);
     }
     let folder = Folder::whole().edit_table(|table| table["spec"]["mean"] = vec![0.5, 0.5].into());
-    assert_broken!(
-        folder,
-        Error::ManifestSyntax { .. },
-        "manifest.toml",
-        "mean"
-    );
+    assert_broken!(folder, Error::ManifestSyntax { .. }, "manifest.toml", "mean");
 }
 
 #[test]
@@ -263,43 +160,17 @@ fn whose_spec_asks_for_a_terabyte() {
         encoder.insert("width".to_owned(), 8192.into());
         encoder.insert("depth".to_owned(), 256.into());
     });
-    assert_broken!(
-        folder,
-        Error::ManifestField { .. },
-        "manifest.toml",
-        "`spec.encoder`",
-        "4294967296"
-    );
+    assert_broken!(folder, Error::ManifestField { .. }, "manifest.toml", "`spec.encoder`", "4294967296");
 }
 
 #[test]
 fn with_a_measure_that_is_no_number() {
     let folder = Folder::whole().replace("[quality]", "[quality]\nspeed = nan");
-    assert_broken!(
-        folder,
-        Error::ManifestField { .. },
-        "manifest.toml",
-        "`quality.speed`"
-    );
+    assert_broken!(folder, Error::ManifestField { .. }, "manifest.toml", "`quality.speed`");
     let folder = Folder::whole().replace("[quality]", "[quality]\npsnr_db = { small = inf }");
-    assert_broken!(
-        folder,
-        Error::ManifestField { .. },
-        "manifest.toml",
-        "`quality.psnr_db.small`"
-    );
+    assert_broken!(folder, Error::ManifestField { .. }, "manifest.toml", "`quality.psnr_db.small`");
     let folder = Folder::whole().replace("[quality]", "[quality]\nspeed = \"fast\"");
-    assert_broken!(
-        folder,
-        Error::ManifestSyntax { .. },
-        "manifest.toml",
-        "speed"
-    );
+    assert_broken!(folder, Error::ManifestSyntax { .. }, "manifest.toml", "speed");
     let folder = Folder::whole().replace("[training]", "[training]\nduration_s = -1.0");
-    assert_broken!(
-        folder,
-        Error::ManifestField { .. },
-        "manifest.toml",
-        "`training.duration_s`"
-    );
+    assert_broken!(folder, Error::ManifestField { .. }, "manifest.toml", "`training.duration_s`");
 }

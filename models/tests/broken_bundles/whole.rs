@@ -1,9 +1,7 @@
 //! Bundles that have nothing wrong with them.
 
 use glimpse_models::onnx::Bytes;
-use glimpse_models::{
-    Bundle, BundleFile, MANIFEST_FILE, Manifest, ModelSpec, Part, Precision, RawSpec,
-};
+use glimpse_models::{Bundle, BundleFile, MANIFEST_FILE, Manifest, ModelSpec, Part, Precision, RawSpec};
 
 use crate::folder::{Folder, files, manifest, raw_spec};
 
@@ -17,10 +15,7 @@ fn a_whole_bundle_opens() {
     assert_eq!(bundle.golden(), &files(&[])[&BundleFile::Golden]);
     for part in Part::ALL {
         for precision in Precision::ALL {
-            assert!(
-                bundle.graph(part, precision).is_some(),
-                "{part} {precision}"
-            );
+            assert!(bundle.graph(part, precision).is_some(), "{part} {precision}");
         }
     }
 }
@@ -28,26 +23,17 @@ fn a_whole_bundle_opens() {
 #[test]
 fn one_form_alone_is_whole() {
     for precision in Precision::ALL {
-        let bundle = Folder::of(&manifest(), &files(&[precision]))
-            .open()
-            .unwrap();
+        let bundle = Folder::of(&manifest(), &files(&[precision])).open().unwrap();
         assert_eq!(bundle.precisions(), [precision]);
         for other in Precision::ALL {
-            assert_eq!(
-                bundle.graph(Part::Encoder, other).is_some(),
-                other == precision
-            );
+            assert_eq!(bundle.graph(Part::Encoder, other).is_some(), other == precision);
         }
     }
 }
 
 #[test]
 fn a_model_for_features_needs_no_decoder() {
-    let spec = ModelSpec::new(RawSpec {
-        decoder: None,
-        ..raw_spec()
-    })
-    .unwrap();
+    let spec = ModelSpec::new(RawSpec { decoder: None, ..raw_spec() }).unwrap();
     let manifest = Manifest::new("features", "MIT", spec).unwrap();
     let mut files = files(&[Precision::F32]);
     files.remove(&BundleFile::Graph(Part::Decoder, Precision::F32));
@@ -59,18 +45,13 @@ fn a_model_for_features_needs_no_decoder() {
 #[test]
 fn files_in_memory_make_the_same_bundle() {
     let folder = Folder::whole();
-    let bundle = Bundle::from_files("tiny (in memory)", |name| {
-        std::fs::read(folder.path(name)).ok().map(Bytes::from)
-    });
+    let bundle = Bundle::from_files("tiny (in memory)", |name| std::fs::read(folder.path(name)).ok().map(Bytes::from));
     let (bundle, opened) = (bundle.unwrap(), folder.open().unwrap());
     assert_eq!(bundle.manifest(), opened.manifest());
     assert_eq!(bundle.files(), opened.files());
 
     let error = Bundle::from_files("tiny (in memory)", |_| None).unwrap_err();
-    assert!(
-        error.to_string().contains("tiny (in memory)/manifest.toml"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("tiny (in memory)/manifest.toml"), "{error}");
 }
 
 #[test]
@@ -82,10 +63,7 @@ fn what_else_lies_in_the_folder_does_not_matter() {
 
 #[test]
 fn either_operator_set_will_do() {
-    Folder::whole()
-        .edit_model("encoder.onnx", |model| model.opset_import[0].version = 18)
-        .open()
-        .unwrap();
+    Folder::whole().edit_model("encoder.onnx", |model| model.opset_import[0].version = 18).open().unwrap();
 }
 
 #[test]
@@ -101,16 +79,7 @@ fn constants_may_be_listed_among_the_inputs() {
 #[test]
 fn the_manifest_reads_as_its_documentation_shows() {
     let text = std::fs::read_to_string(Folder::whole().path(MANIFEST_FILE)).unwrap();
-    for line in [
-        "format_version = 1",
-        "name = \"tiny\"",
-        "[spec]",
-        "image_side = 4",
-        "[files.\"encoder.int8.onnx\"]",
-    ] {
-        assert!(
-            text.lines().any(|found| found == line),
-            "{text} has no line {line}"
-        );
+    for line in ["format_version = 1", "name = \"tiny\"", "[spec]", "image_side = 4", "[files.\"encoder.int8.onnx\"]"] {
+        assert!(text.lines().any(|found| found == line), "{text} has no line {line}");
     }
 }
