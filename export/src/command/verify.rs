@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use glimpse_export::data::folder;
 use glimpse_export::emit::Checkpoint;
 use glimpse_export::verify::{CheckFailed, OpenCv, Quality, Report, Settings, parity, quality};
-use glimpse_models::{Bundle, Precision};
+use glimpse_models::{Bundle, Existing, Precision};
 use glimpse_runtime::inpaint::PaintOptions;
 use image::codecs::jpeg::JpegEncoder;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -58,6 +58,9 @@ pub struct Args {
     /// File for the runtime's answers to the golden inputs, `<case>.<precision>.tokens` and `.painted`.
     #[arg(long, value_name = "FILE.safetensors")]
     answers: Option<PathBuf>,
+    /// Write the painting quality into the bundle's manifest, where `glimpse info` finds it.
+    #[arg(long, requires = "pictures")]
+    record: bool,
     /// Print the report as JSON instead of Markdown.
     #[arg(long)]
     json: bool,
@@ -105,6 +108,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             sheet.write_with_encoder(JpegEncoder::new_with_quality(&mut jpeg, SHEET_JPEG_QUALITY))?;
             write(&folder.join("contact_sheet.jpg"), &jpeg)?;
         }
+    }
+    if let Some(painting) = report.painting.as_ref().filter(|_| args.record && report.passed) {
+        let mut manifest = bundle.manifest().clone();
+        manifest.quality = painting.measures();
+        Bundle::write(&args.bundle, &manifest, bundle.files(), Existing::Replace)?;
     }
     print!("{}", if args.json { json } else { markdown });
     if report.passed { Ok(()) } else { Err(CheckFailed.into()) }

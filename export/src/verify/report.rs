@@ -1,7 +1,9 @@
 //! What was found, as data for JSON and as Markdown for people.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use glimpse_models::Measure;
 use serde::Serialize;
 
 use super::metrics::Estimate;
@@ -95,6 +97,22 @@ pub struct MethodQuality {
     pub ssim: Option<Estimate>,
     /// Masked PSNR less that of the mean fill, picture by picture.
     pub psnr_over_mean_fill_db: Option<Estimate>,
+}
+
+impl Painting {
+    /// The masked PSNR of every method, for a bundle's manifest: by size of the pictures, hole class and method.
+    #[must_use]
+    pub fn measures(&self) -> BTreeMap<String, Measure> {
+        let hundredths = |value: f64| Measure::Number((value * 100.0).round() / 100.0);
+        let of_row = |row: &Row| {
+            let measured =
+                |quality: &MethodQuality| Some((quality.method.clone(), hundredths(quality.psnr_db.as_ref()?.mean)));
+            (row.hole.clone(), Measure::Table(row.methods.iter().filter_map(measured).collect()))
+        };
+        let of_table = |table: &Table| (table.title.clone(), Measure::Table(table.rows.iter().map(of_row).collect()));
+        let tables = Measure::Table(self.tables.iter().map(of_table).collect());
+        BTreeMap::from([("masked_psnr_db".to_owned(), tables)])
+    }
 }
 
 impl Report {
