@@ -31,7 +31,7 @@ impl Bundle {
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, Error> {
         let dir = dir.as_ref();
         let manifest = read_manifest(&dir.join(MANIFEST_FILE))?;
-        Self::assemble(dir, &manifest, |path, file, entry| read_file(path, file, entry))
+        Self::assemble(dir, &manifest, read_file)
     }
 
     /// The bundle whose files `contents` gives by name, `manifest.toml` among them.

@@ -9,9 +9,9 @@ use glimpse_export::model::Preset;
 use glimpse_export::train::{Schedule, Settings, run as train};
 use glimpse_models::{Family, ModelSpec, RawSpec, Transformer};
 
-/// Mean of ImageNet's pixels, by channel, on the unit scale.
+/// Mean of `ImageNet`'s pixels, by channel, on the unit scale.
 const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
-/// Deviation of ImageNet's pixels, by channel.
+/// Deviation of `ImageNet`'s pixels, by channel.
 const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
 /// Hidden width of a block's perceptron, in widths.
 const MLP_RATIO: usize = 4;
