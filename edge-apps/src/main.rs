@@ -1,5 +1,7 @@
 //! The program `glimpse`: masked autoencoders on cameras and small computers.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests unwrap freely"))]
+
 mod bundles;
 mod commands;
 mod painting;

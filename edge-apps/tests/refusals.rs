@@ -134,7 +134,8 @@ fn one_way_to_say_what_to_paint() {
     place.refuses("inpaint a.png -o out.png", &["--mask", "--box", "--alpha", "--random"]);
     place.refuses("inpaint a.png -o out.png --alpha --box 1,1,2,2", &["cannot be used with"]);
     place.refuses("inpaint a.png -o out.png --random 1.0", &["a share of the patches"]);
-    place.refuses("inpaint a.png -o out.png --box 1,1,2,2 --fit-mask", &["--mask"]);
+    place.refuses("inpaint a.png -o out.png --box 1,1,2,2 --fit-mask", &["--fit-mask"]);
+    place.refuses("inpaint a.png -o out.png --box 1,1,2,2 --seed 3", &["--seed"]);
     place.refuses("inpaint a.png -o out.png --box 1,1,2,2 --threads 0", &["--threads"]);
 }
 

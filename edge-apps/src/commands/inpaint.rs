@@ -25,6 +25,7 @@ use crate::picture::Picture;
 /// the source is no JPEG, at quality 95 without subsampling. WebP is written lossless. EXIF data, orientation and colour
 /// profile are kept; grey stays grey, and transparency stays.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(group(ArgGroup::new("hole").required(true).args(["mask", "areas", "alpha", "random"])))]
 #[command(after_help = "\
 Examples:
@@ -60,11 +61,11 @@ pub struct Args {
     random: Option<f32>,
 
     /// Seed of --random: the same seed hides the same patches
-    #[arg(long, value_name = "S", default_value_t = 0, requires = "random", help_heading = "What to paint")]
+    #[arg(long, value_name = "S", default_value_t = 0, conflicts_with_all = ["mask", "areas", "alpha"], help_heading = "What to paint")]
     seed: u64,
 
     /// Stretch a mask that has another size than its picture, instead of refusing it
-    #[arg(long, requires = "mask", help_heading = "What to paint")]
+    #[arg(long, conflicts_with_all = ["areas", "alpha", "random"], help_heading = "What to paint")]
     fit_mask: bool,
 
     /// Grow the hole by this many pixels: masks seldom reach over a thing's soft edge

@@ -27,7 +27,7 @@ impl Picture {
             bail!(
                 "{} has {} bits a channel and Glimpse paints 8; save it with 8 bits a channel first",
                 path.display(),
-                u16::from(kind.bits_per_pixel()) / u16::from(kind.channel_count())
+                kind.bits_per_pixel() / u16::from(kind.channel_count())
             );
         }
         Ok(picture)
