@@ -25,6 +25,7 @@ pub struct Split {
 /// # Errors
 /// When the folder cannot be read, or holds no picture.
 pub fn list(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    ensure!(folder.is_dir(), "there is no folder {}: name one that holds pictures", folder.display());
     let mut pictures = Vec::new();
     for entry in WalkDir::new(folder).follow_links(true) {
         let entry = entry.with_context(|| format!("looking for pictures in {}", folder.display()))?;
