@@ -17,24 +17,31 @@ pub fn built_in() -> Vec<&'static str> {
     names
 }
 
-/// The device of that name: `cpu`, `vulkan`, `wgpu` or `cuda`, with `:N` behind a GPU's name for the N-th one.
+/// The device of that name: `cpu`, `vulkan`, `wgpu` or `cuda`. A GPU's name alone takes the best one that the machine has;
+/// `:N` behind it takes the N-th discrete one.
 ///
 /// # Errors
 /// When the name is unknown or the program was built without it; says how to build it in.
 pub fn device(name: &str) -> anyhow::Result<Device> {
-    let (kind, index) = name.split_once(':').unwrap_or((name, "0"));
-    let index: usize = index.parse().with_context(|| format!("`{index}` in --device {name} is no GPU's number"))?;
+    let (kind, number) = name.split_once(':').map_or((name, None), |(kind, number)| (kind, Some(number)));
+    let parse = |number: &str| number.parse::<usize>().with_context(|| format!("`{number}` in {name} is no number"));
+    let number = number.map(parse).transpose()?;
     match kind {
-        "cpu" => Ok(Device::flex()),
+        "cpu" if number.is_none() => Ok(Device::flex()),
         #[cfg(feature = "vulkan")]
-        "vulkan" => Ok(Device::vulkan(burn::tensor::DeviceKind::DiscreteGpu(index))),
+        "vulkan" => Ok(Device::vulkan(gpu(number))),
         #[cfg(feature = "wgpu")]
-        "wgpu" => Ok(Device::wgpu(burn::tensor::DeviceKind::DiscreteGpu(index))),
+        "wgpu" => Ok(Device::wgpu(gpu(number))),
         #[cfg(feature = "cuda")]
-        "cuda" => Ok(Device::cuda(index)),
+        "cuda" => Ok(Device::cuda(number.unwrap_or(0))),
         "vulkan" | "wgpu" | "cuda" => bail!(
-            "this program was built without {kind}: build it with `cargo build --release -p glimpse-export --features {kind}`, or take --device cpu (GPU {index} was asked for)"
+            "this program was built without {kind}: build it with `cargo build --release -p glimpse-export --features {kind}`, or take --device cpu"
         ),
         _ => bail!("no device is called `{name}`; this program was built with {}", built_in().join(", ")),
     }
+}
+
+#[cfg(any(feature = "vulkan", feature = "wgpu"))]
+fn gpu(number: Option<usize>) -> burn::tensor::DeviceKind {
+    number.map_or_else(Default::default, burn::tensor::DeviceKind::DiscreteGpu)
 }
