@@ -3,10 +3,13 @@
 use anyhow::{Context, bail};
 use burn::tensor::Device;
 
+/// The name of the device that every program has.
+pub const CPU: &str = "cpu";
+
 /// Names of the devices that this program was built with.
 #[must_use]
 pub fn built_in() -> Vec<&'static str> {
-    let mut names = vec!["cpu"];
+    let mut names = vec![CPU];
     for (name, there) in
         [("vulkan", cfg!(feature = "vulkan")), ("wgpu", cfg!(feature = "wgpu")), ("cuda", cfg!(feature = "cuda"))]
     {
@@ -27,7 +30,7 @@ pub fn device(name: &str) -> anyhow::Result<Device> {
     let parse = |number: &str| number.parse::<usize>().with_context(|| format!("`{number}` in {name} is no number"));
     let number = number.map(parse).transpose()?;
     match kind {
-        "cpu" if number.is_none() => Ok(Device::flex()),
+        CPU if number.is_none() => Ok(Device::flex()),
         #[cfg(feature = "vulkan")]
         "vulkan" => Ok(Device::vulkan(gpu(number))),
         #[cfg(feature = "wgpu")]

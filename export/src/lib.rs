@@ -7,6 +7,7 @@
 //! | [`data`] | a folder of pictures → crops, masks, batches |
 //! | [`model`] | the masked autoencoder on burn |
 //! | [`train`] | batches → checkpoints, metrics, contact sheets |
+//! | [`speed`] | how fast that goes, beside what the machine could do |
 //! | [`emit`] | a checkpoint → a bundle: ONNX files, golden answers, a card |
 //! | [`quantize`] | a bundle's linear weights → int8, and what that costs |
 //! | [`verify`] | a bundle beside burn, and its painting beside classical fills |
@@ -31,6 +32,7 @@ pub mod emit;
 pub mod model;
 pub mod quantize;
 pub mod sheet;
+pub mod speed;
 pub mod train;
 pub mod verify;
 pub mod weights;

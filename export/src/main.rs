@@ -24,6 +24,8 @@ struct Cli {
 enum Command {
     /// Photographs into a checkpoint.
     Train(command::train::Args),
+    /// How fast a model trains here.
+    Speed(command::speed::Args),
     /// A checkpoint into a bundle.
     Emit(command::emit::Args),
     /// The int8 form into a bundle.
@@ -35,6 +37,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Train(args) => command::train::run(&args),
+        Command::Speed(args) => command::speed::run(&args),
         Command::Emit(args) => command::emit::run(&args),
         Command::Quantize(args) => command::quantize::run(&args),
         Command::Verify(args) => command::verify::run(&args),

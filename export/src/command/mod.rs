@@ -2,5 +2,7 @@
 
 pub mod emit;
 pub mod quantize;
+mod sizes;
+pub mod speed;
 pub mod train;
 pub mod verify;

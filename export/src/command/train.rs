@@ -5,18 +5,10 @@ use std::path::PathBuf;
 use anyhow::{Context, ensure};
 use clap::Args as ClapArgs;
 use glimpse_export::data::{BatchSpec, MaskKind, MaskSpec, RatioRange};
-use glimpse_export::model::Preset;
+use glimpse_export::device::CPU;
 use glimpse_export::train::{Schedule, Settings, run as train};
-use glimpse_models::{Family, ModelSpec, RawSpec, Transformer};
 
-/// Mean of `ImageNet`'s pixels, by channel, on the unit scale.
-const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
-/// Deviation of `ImageNet`'s pixels, by channel.
-const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
-/// Hidden width of a block's perceptron, in widths.
-const MLP_RATIO: usize = 4;
-/// The paper's epsilon in every layer norm.
-const LAYER_NORM_EPSILON: f64 = 1e-6;
+use super::sizes::SizeArgs;
 
 /// Trains a masked autoencoder on a folder of photographs.
 ///
@@ -29,36 +21,8 @@ pub struct Args {
     /// Folder for checkpoints, metrics and pictures.
     #[arg(short, long)]
     out: PathBuf,
-    /// Sizes of the model; each can be changed below.
-    #[arg(long, value_enum, default_value = "tiny")]
-    preset: Preset,
-    /// Side of the square picture, in pixels.
-    #[arg(long)]
-    image_side: Option<usize>,
-    /// Side of a patch, in pixels.
-    #[arg(long)]
-    patch_side: Option<usize>,
-    /// Width of the encoder.
-    #[arg(long)]
-    width: Option<usize>,
-    /// Blocks of the encoder.
-    #[arg(long)]
-    depth: Option<usize>,
-    /// Attention heads of the encoder.
-    #[arg(long)]
-    heads: Option<usize>,
-    /// Width of the decoder.
-    #[arg(long)]
-    decoder_width: Option<usize>,
-    /// Blocks of the decoder.
-    #[arg(long)]
-    decoder_depth: Option<usize>,
-    /// Attention heads of the decoder.
-    #[arg(long)]
-    decoder_heads: Option<usize>,
-    /// Predict patches normalized one by one: better features, but such a model cannot paint.
-    #[arg(long)]
-    norm_pix: bool,
+    #[command(flatten)]
+    sizes: SizeArgs,
     /// How hidden patches lie.
     #[arg(long, value_enum, default_value = "mixed")]
     mask: MaskKind,
@@ -89,9 +53,22 @@ pub struct Args {
     /// Seed of weights, crops and masks.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// cpu, vulkan[:N], wgpu[:N] or cuda[:N], as far as built in.
-    #[arg(long, default_value = "cpu")]
-    device: String,
+    /// cpu, vulkan[:N], wgpu[:N] or cuda[:N], as far as built in; several GPUs, separated by commas, share each batch.
+    #[arg(long, value_delimiter = ',', default_value = CPU)]
+    device: Vec<String>,
+    /// Cores to train on, with --device cpu; all by default. The weights do not depend on it.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Take less memory: compute anew, in the backward pass, what is cheap to compute.
+    #[arg(long)]
+    recompute: bool,
+    /// Keep an exponential moving average of the weights, of which a step keeps this part, such as 0.999: the average
+    /// is then the model.
+    #[arg(long)]
+    ema: Option<f64>,
+    /// Start from the weights of this checkpoint or run instead of random ones.
+    #[arg(long, value_name = "CHECKPOINT", conflicts_with = "resume")]
+    start_from: Option<PathBuf>,
     /// Threads that decode and crop; by default one less than the machine has, at most 16.
     #[arg(long)]
     workers: Option<usize>,
@@ -131,10 +108,19 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         ensure!(number > 0, "{name} 0 does nothing: give at least 1");
     }
     ensure!((0.0..1.0).contains(&args.warmup), "--warmup {} is no part of the steps: give 0 to 1", args.warmup);
+    if let Some(ema) = args.ema {
+        ensure!((0.0..1.0).contains(&ema), "--ema {ema} is no part of an average: give 0 to 1, such as 0.999");
+    }
+    let several = args.device.len() > 1;
+    ensure!(
+        !several || args.device.iter().all(|device| device != CPU),
+        "--device {}: GPUs can share a batch, the CPU cannot take part: leave {CPU} out",
+        args.device.join(",")
+    );
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let settings = Settings {
         batch: BatchSpec {
-            model: spec(args).context("the model's sizes do not fit together")?,
+            model: args.sizes.spec().context("the model's sizes do not fit together")?,
             size: args.batch,
             mask: MaskSpec { kind: args.mask, ratio: args.ratio },
             seed: args.seed,
@@ -149,7 +135,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         accumulate: args.accumulate,
         weight_decay: args.weight_decay,
         clip_norm: (args.clip > 0.0).then_some(args.clip),
-        device: args.device.clone(),
+        devices: args.device.clone(),
+        cores: args.threads.unwrap_or(cores),
+        recompute: args.recompute,
+        average: args.ema,
+        start_from: args.start_from.clone(),
         workers: args.workers.unwrap_or((cores - 1).clamp(1, 16)),
         cache_bytes: args.cache_mib << 20,
         log_every: args.log_every,
@@ -162,32 +152,6 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let checkpoint = train(&settings)?;
     println!("{}", checkpoint.display());
     Ok(())
-}
-
-fn spec(args: &Args) -> anyhow::Result<ModelSpec> {
-    let sizes = args.preset.sizes();
-    let [width, depth, heads] = sizes.encoder;
-    let [decoder_width, decoder_depth, decoder_heads] = sizes.decoder;
-    Ok(ModelSpec::new(RawSpec {
-        family: Family::Mae,
-        image_side: args.image_side.unwrap_or(sizes.image_side),
-        patch_side: args.patch_side.unwrap_or(sizes.patch_side),
-        encoder: Transformer {
-            width: args.width.unwrap_or(width),
-            depth: args.depth.unwrap_or(depth),
-            heads: args.heads.unwrap_or(heads),
-        },
-        decoder: Some(Transformer {
-            width: args.decoder_width.unwrap_or(decoder_width),
-            depth: args.decoder_depth.unwrap_or(decoder_depth),
-            heads: args.decoder_heads.unwrap_or(decoder_heads),
-        }),
-        mlp_ratio: MLP_RATIO,
-        mean: IMAGENET_MEAN,
-        std: IMAGENET_STD,
-        norm_pix: args.norm_pix,
-        layer_norm_epsilon: LAYER_NORM_EPSILON,
-    })?)
 }
 
 /// The command as it was typed, the program by its name alone and folders by theirs: cards carry no path of a machine.

@@ -1,5 +1,6 @@
 //! One training batch: what the model is shown and what it is to paint.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::bail;
@@ -45,6 +46,25 @@ pub struct Batch {
     pub hidden: Vec<i64>,
     /// Samples in the batch.
     pub size: usize,
+}
+
+impl Batch {
+    /// Some of the samples, as a batch of their own.
+    #[must_use]
+    pub fn samples(&self, range: Range<usize>) -> Self {
+        fn part<T: Copy>(values: &[T], samples: usize, range: &Range<usize>) -> Vec<T> {
+            let each = values.len() / samples;
+            values[range.start * each..range.end * each].to_vec()
+        }
+        let size = self.size;
+        Self {
+            visible: part(&self.visible, size, &range),
+            positions: part(&self.positions, size, &range),
+            target: part(&self.target, size, &range),
+            hidden: part(&self.hidden, size, &range),
+            size: range.len(),
+        }
+    }
 }
 
 /// Builds batches by number; each worker has its own.

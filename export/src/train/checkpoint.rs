@@ -14,6 +14,10 @@ use crate::weights::Weights;
 /// Finished checkpoints that a run keeps.
 const KEPT: usize = 2;
 const PREFIX: &str = "step-";
+/// The model: what is emitted.
+const MODEL: &str = "model.safetensors";
+/// The weights that training goes on with, where the model is their average.
+const CURRENT: &str = "current.safetensors";
 
 /// How far a run has come.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,18 +29,28 @@ pub struct Progress {
     pub seconds: f64,
 }
 
-/// Writes the checkpoint of `progress.step` into the folder `run`, whole or not at all, and drops older ones.
+/// What a checkpoint is made of.
+pub struct Parts<'a> {
+    /// The model's sizes.
+    pub spec: &'a ModelSpec,
+    /// What is known of the run.
+    pub training: &'a Training,
+    /// How far it has come.
+    pub progress: Progress,
+    /// The weights that training goes on with.
+    pub current: &'a Weights,
+    /// Their average, where one is kept: then that is the model.
+    pub average: Option<&'a Weights>,
+    /// The optimizer with its state.
+    pub optimizer: &'a ModuleOptimizer,
+}
+
+/// Writes the checkpoint of a step into the folder `run`, whole or not at all, and drops older ones.
 ///
 /// # Errors
 /// When a file cannot be written.
-pub fn save(
-    run: &Path,
-    spec: &ModelSpec,
-    training: &Training,
-    progress: Progress,
-    weights: &Weights,
-    optimizer: &ModuleOptimizer,
-) -> anyhow::Result<PathBuf> {
+pub fn save(run: &Path, parts: &Parts) -> anyhow::Result<PathBuf> {
+    let Parts { spec, training, progress, .. } = parts;
     let target = run.join(format!("{PREFIX}{:09}", progress.step));
     let folder = tempfile::Builder::new()
         .prefix(".checkpoint-")
@@ -48,12 +62,15 @@ pub fn save(
             .and_then(|()| fs::File::open(&path)?.sync_all())
             .with_context(|| format!("writing {}", path.display()))
     };
-    write("model.safetensors", &weights.to_safetensors()?)?;
+    write(MODEL, &parts.average.unwrap_or(parts.current).to_safetensors()?)?;
+    if parts.average.is_some() {
+        write(CURRENT, &parts.current.to_safetensors()?)?;
+    }
     write("spec.toml", toml::to_string(spec)?.as_bytes())?;
     write("training.toml", toml::to_string(training)?.as_bytes())?;
-    let optimizer = optimizer.into_bytes().context("writing down the optimizer's state")?;
+    let optimizer = parts.optimizer.into_bytes().context("writing down the optimizer's state")?;
     write("optimizer.bpk", &optimizer)?;
-    write("progress.toml", toml::to_string(&progress)?.as_bytes())?;
+    write("progress.toml", toml::to_string(progress)?.as_bytes())?;
     if target.exists() {
         fs::remove_dir_all(&target).with_context(|| format!("replacing {}", target.display()))?;
     }
@@ -70,7 +87,7 @@ pub fn save(
 /// # Errors
 /// When there is none.
 pub fn find(path: &Path) -> anyhow::Result<PathBuf> {
-    if path.join("model.safetensors").is_file() {
+    if path.join(MODEL).is_file() {
         return Ok(path.to_owned());
     }
     match all(path)?.pop() {
@@ -106,12 +123,21 @@ pub fn progress(checkpoint: &Path) -> anyhow::Result<Progress> {
     read_toml(&checkpoint.join("progress.toml"))
 }
 
-/// Reads the weights of a checkpoint.
+/// Reads the weights of a checkpoint's model.
 ///
 /// # Errors
 /// Names the file when it is missing or wrong.
 pub fn weights(checkpoint: &Path) -> anyhow::Result<Weights> {
-    Weights::read(&checkpoint.join("model.safetensors"))
+    Weights::read(&checkpoint.join(MODEL))
+}
+
+/// Reads the weights that training goes on with.
+///
+/// # Errors
+/// Names the file when it is missing or wrong.
+pub fn current_weights(checkpoint: &Path) -> anyhow::Result<Weights> {
+    let current = checkpoint.join(CURRENT);
+    if current.is_file() { Weights::read(&current) } else { weights(checkpoint) }
 }
 
 /// Puts the state of a checkpoint into `optimizer`.

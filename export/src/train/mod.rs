@@ -1,6 +1,8 @@
 //! Training: batches in, checkpoints, metrics and pictures out.
 
+mod average;
 pub mod checkpoint;
+mod crew;
 mod curve;
 mod metrics;
 mod optimizer;
@@ -9,5 +11,7 @@ mod progress;
 mod run;
 mod schedule;
 
+pub use crew::{Crew, Step};
+pub use optimizer::adamw;
 pub use run::{Settings, run};
 pub use schedule::Schedule;

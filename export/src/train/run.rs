@@ -1,25 +1,29 @@
 //! The training loop.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use burn::module::Module;
-use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
-use burn::tensor::{Device, Tensor, TensorData};
-use glimpse_models::Training;
+use burn::optim::{GradientsAccumulator, ModuleOptimizer};
+use burn::tensor::{Device, Tensor};
+use glimpse_models::{ModelSpec, Training};
 
+use super::average::Average;
 use super::checkpoint::{self, Progress as Done};
+use super::crew::{Crew, Step};
 use super::curve;
 use super::metrics::{Metrics, Row};
 use super::optimizer::{adamw, clip_by_global_norm};
-use super::preview::{Preview, Seen, predict};
+use super::preview::{Preview, Seen};
 use super::progress::Progress;
 use super::schedule::Schedule;
-use crate::data::{Batch, BatchSpec, Loader, Pictures, folder};
-use crate::device::device;
+use crate::data::{BatchSpec, Loader, Pictures, folder};
+use crate::device::{CPU, device};
+use crate::emit::Checkpoint;
 use crate::model::{Mae, random_weights};
+use crate::weights::Weights;
 
 /// Everything that decides what a run does.
 #[derive(Clone, Debug)]
@@ -38,8 +42,16 @@ pub struct Settings {
     pub weight_decay: f32,
     /// Largest norm of the whole gradient; none for no clipping.
     pub clip_norm: Option<f64>,
-    /// Device, by name.
-    pub device: String,
+    /// Devices, by name; the cores of the CPU are one.
+    pub devices: Vec<String>,
+    /// Cores to train on, where the device is the CPU.
+    pub cores: usize,
+    /// Compute activations anew in the backward pass instead of keeping them, as far as that is cheap.
+    pub recompute: bool,
+    /// Part of the averaged weights that a step keeps; none for no average.
+    pub average: Option<f64>,
+    /// Weights to start from, instead of random ones.
+    pub start_from: Option<PathBuf>,
     /// Threads that decode and crop.
     pub workers: usize,
     /// Memory for decoded pictures, in bytes.
@@ -63,13 +75,12 @@ pub struct Settings {
 /// # Errors
 /// When data cannot be read, the output cannot be written, the checkpoint does not fit, or the loss is no number.
 pub fn run(settings: &Settings) -> anyhow::Result<PathBuf> {
-    let device = device(&settings.device)?;
     let split = folder::split(folder::list(&settings.data)?);
     ensure!(!split.train.is_empty(), "{} holds no picture to train on", settings.data.display());
     std::fs::create_dir_all(&settings.out).with_context(|| format!("making {}", settings.out.display()))?;
     let preview = Preview::new(&settings.batch.model, &split.validation)?;
     let pictures = Arc::new(Pictures::new(split.train, settings.cache_bytes));
-    let mut trainer = Trainer::start(settings, device, pictures.len() as u64)?;
+    let mut trainer = Trainer::start(settings, pictures.len() as u64)?;
     let first = trainer.done.step * settings.accumulate as u64;
     let mut loader = Loader::start(&settings.batch, &pictures, settings.workers, first);
     let progress = Progress::start(trainer.done.step, settings.schedule.steps);
@@ -91,7 +102,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<PathBuf> {
                 "the loss is no number at step {step}: lower --learning-rate and go on with --resume"
             );
             if due(settings.preview_every)
-                && let Some(seen) = preview.look(&trainer.model.valid(), &trainer.device)?
+                && let Some(seen) = preview.look(&trainer.shown(), &trainer.device)?
             {
                 row.validation_loss = Some(seen.loss);
                 row.validation_psnr_db = seen.psnr_db;
@@ -118,7 +129,9 @@ pub fn run(settings: &Settings) -> anyhow::Result<PathBuf> {
 /// What changes from step to step.
 struct Trainer<'a> {
     settings: &'a Settings,
+    crew: Crew,
     model: Mae,
+    average: Option<Average>,
     optimizer: ModuleOptimizer,
     metrics: Metrics,
     done: Done,
@@ -127,20 +140,23 @@ struct Trainer<'a> {
 }
 
 impl<'a> Trainer<'a> {
-    fn start(settings: &'a Settings, device: Device, pictures: u64) -> anyhow::Result<Self> {
+    fn start(settings: &'a Settings, pictures: u64) -> anyhow::Result<Self> {
         let spec = &settings.batch.model;
-        let training_device = device.clone().autodiff();
-        let (model, optimizer, done) = if settings.resume {
+        let devices = settings.devices.iter().map(|name| device(name)).collect::<anyhow::Result<Vec<_>>>()?;
+        let device = devices.first().context("no device to train on")?.clone();
+        let mut training = devices.into_iter().map(Device::autodiff).collect::<Vec<_>>();
+        if settings.recompute {
+            training = training.into_iter().map(Device::gradient_checkpointing).collect();
+        }
+        let model = |weights: &Weights| Mae::from_weights(spec, weights, &training[0]);
+        let average = |model: &Mae| settings.average.map(|decay| Average::start(model, decay));
+        let (model, average, optimizer, done) = if settings.resume {
             let found = checkpoint::find(&settings.out)?;
-            let same = checkpoint::spec(&found)? == *spec;
-            ensure!(
-                same,
-                "{} holds a model of other sizes: give the sizes that the run was started with",
-                found.display()
-            );
-            let model = Mae::from_weights(spec, &checkpoint::weights(&found)?, &training_device)?;
-            let optimizer = checkpoint::restore_optimizer(&found, adamw(&model, settings.weight_decay))?;
-            (model, optimizer, checkpoint::progress(&found)?)
+            same_sizes(&found, spec, "give the sizes that the run was started with")?;
+            let current = model(&checkpoint::current_weights(&found)?)?;
+            let optimizer = checkpoint::restore_optimizer(&found, adamw(&current, settings.weight_decay))?;
+            let average = average(&model(&checkpoint::weights(&found)?)?);
+            (current, average, optimizer, checkpoint::progress(&found)?)
         } else {
             let fresh = checkpoint::find(&settings.out).is_err();
             ensure!(
@@ -148,12 +164,20 @@ impl<'a> Trainer<'a> {
                 "{} holds a run already: go on with --resume, or give another folder",
                 settings.out.display()
             );
-            let model = Mae::from_weights(spec, &random_weights(spec, settings.batch.seed)?, &training_device)?;
+            let weights = match &settings.start_from {
+                Some(path) => start_weights(path, spec)?,
+                None => random_weights(spec, settings.batch.seed)?,
+            };
+            let model = model(&weights)?;
             let optimizer = adamw(&model, settings.weight_decay);
-            (model, optimizer, Done { step: 0, seconds: 0.0 })
+            (model.clone(), average(&model), optimizer, Done { step: 0, seconds: 0.0 })
+        };
+        let crew = match training.as_slice() {
+            [cpu] if settings.devices[0] == CPU => Crew::of_cores(cpu, settings.cores)?,
+            devices => Crew::of_devices(devices)?,
         };
         let metrics = Metrics::open(&settings.out, done.step)?;
-        Ok(Self { settings, model, optimizer, metrics, done, device, pictures })
+        Ok(Self { settings, crew, model, average, optimizer, metrics, done, device, pictures })
     }
 
     /// One optimizer step over `accumulate` batches; returns the loss, still on the device.
@@ -162,13 +186,11 @@ impl<'a> Trainer<'a> {
         let mut accumulator = GradientsAccumulator::new();
         let mut total: Option<Tensor<1>> = None;
         for _ in 0..parts {
-            let loss = self.loss(&loader.next_batch()?) / parts as f64;
-            let seen = loss.clone().inner();
+            let Step { loss, grads } = self.crew.step(&self.model, &loader.next_batch()?, 1.0 / parts as f64)?;
             total = Some(match total {
-                Some(total) => total + seen,
-                None => seen,
+                Some(total) => total + loss,
+                None => loss,
             });
-            let grads = GradientsParams::from_grads(loss.backward(), &self.model);
             accumulator.accumulate(&self.model, grads);
         }
         let mut grads = accumulator.grads();
@@ -178,19 +200,13 @@ impl<'a> Trainer<'a> {
         let rate = self.settings.schedule.learning_rate(self.done.step);
         self.model = self.optimizer.step(rate, self.model.clone(), grads);
         self.done.step += 1;
+        self.average = self.average.take().map(|average| average.after(&self.model, self.done.step));
         total.context("a step of no batches")
     }
 
-    /// Mean squared error over the hidden patches.
-    ///
-    /// # Source
-    /// He et al. 2021, arXiv:2111.06377, section 3.
-    fn loss(&self, batch: &Batch) -> Tensor<1> {
-        let patch_len = self.settings.batch.model.grid().patch_len();
-        let device = self.device.clone().autodiff();
-        let predicted = predict(&self.model, batch, patch_len, &device); // [B, M, P·P·3]
-        let target = Tensor::<3>::from_data(TensorData::new(batch.target.clone(), predicted.dims()), &device);
-        (predicted - target).square().mean()
+    /// The model as it is shown and emitted: the average, where there is one.
+    fn shown(&self) -> Mae {
+        self.average.as_ref().map_or_else(|| self.model.valid(), |average| average.model().clone())
     }
 
     fn save(&self) -> anyhow::Result<PathBuf> {
@@ -199,18 +215,27 @@ impl<'a> Trainer<'a> {
         let mask = settings.batch.mask;
         let training = Training {
             data: settings.data.file_name().map(|name| name.to_string_lossy().into_owned()),
-            source: None,
+            source: settings.start_from.as_ref().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned())),
             images: Some(self.pictures),
             steps: Some(self.done.step),
             batch: Some(batch),
             mask: Some(format!("{:?}, ratio {}", mask.kind, mask.ratio).to_lowercase()),
             seed: Some(settings.batch.seed),
-            device: Some(settings.device.clone()),
+            device: Some(settings.devices.join(",")),
             duration_s: Some(self.done.seconds.round()),
             command: Some(settings.command.clone()),
         };
-        let weights = self.model.valid().to_weights()?;
-        checkpoint::save(&settings.out, &settings.batch.model, &training, self.done, &weights, &self.optimizer)
+        let current = self.model.valid().to_weights()?;
+        let average = self.average.as_ref().map(|average| average.model().to_weights()).transpose()?;
+        let parts = checkpoint::Parts {
+            spec: &settings.batch.model,
+            training: &training,
+            progress: self.done,
+            current: &current,
+            average: average.as_ref(),
+            optimizer: &self.optimizer,
+        };
+        checkpoint::save(&settings.out, &parts)
     }
 
     fn save_pictures(&self, seen: &Seen) -> anyhow::Result<()> {
@@ -222,6 +247,23 @@ impl<'a> Trainer<'a> {
         let path = self.settings.out.join("loss.png");
         curve::draw(self.metrics.rows()).save(&path).with_context(|| format!("writing {}", path.display()))
     }
+}
+
+/// Weights that are already trained: of a checkpoint, a run or a bundle.
+fn start_weights(path: &Path, spec: &ModelSpec) -> anyhow::Result<Weights> {
+    let found = Checkpoint::read(path).with_context(|| format!("starting from {}", path.display()))?;
+    ensure!(
+        found.spec() == spec,
+        "{} holds a model of other sizes: give the sizes of that model, or start from another",
+        path.display()
+    );
+    Ok(found.weights().clone())
+}
+
+fn same_sizes(checkpoint: &Path, spec: &ModelSpec, advice: &str) -> anyhow::Result<()> {
+    let same = checkpoint::spec(checkpoint)? == *spec;
+    ensure!(same, "{} holds a model of other sizes: {advice}", checkpoint.display());
+    Ok(())
 }
 
 /// The steps since the last line of the metrics.

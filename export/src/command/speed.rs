@@ -1,0 +1,67 @@
+//! `glimpse-export speed`: how fast a model trains here.
+
+use anyhow::Context;
+use clap::Args as ClapArgs;
+use glimpse_export::device::{CPU, device};
+use glimpse_export::speed::{Trial, measure};
+use glimpse_export::train::Crew;
+
+use super::sizes::SizeArgs;
+
+/// Measures how fast a model trains on this machine, beside the pace of its matrix products.
+///
+/// Pictures are made up: reading and cropping them has no part in it (metrics.csv of a run says how long its device
+/// waited for data).
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    #[command(flatten)]
+    sizes: SizeArgs,
+    /// Pictures in a batch.
+    #[arg(long, default_value_t = 64)]
+    batch: usize,
+    /// Part of the patches that is hidden.
+    #[arg(long, default_value_t = 0.5)]
+    ratio: f64,
+    /// Steps to time.
+    #[arg(long, default_value_t = 10)]
+    steps: usize,
+    /// cpu, vulkan[:N], wgpu[:N] or cuda[:N], as far as built in.
+    #[arg(long, default_value = CPU)]
+    device: String,
+    /// Cores to train on, with --device cpu; all by default.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When an option is out of range.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let spec = args.sizes.spec().context("the model's sizes do not fit together")?;
+    let found = device(&args.device)?.autodiff();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let crew = if args.device == CPU {
+        Crew::of_cores(&found, args.threads.unwrap_or(cores))?
+    } else {
+        Crew::of_devices(std::slice::from_ref(&found))?
+    };
+    let trial = Trial { spec, batch: args.batch, ratio: args.ratio, steps: args.steps };
+    let speed = measure(&trial, &crew, &found)?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&speed)?);
+    } else {
+        let [slowest, fastest] = speed.range;
+        println!("{:.1} images/s ({slowest:.1} to {fastest:.1})", speed.images_per_s);
+        println!(
+            "{:.2} GFLOP an image, {:.0} GFLOP/s in a large matrix product: {:.0}% of that pace",
+            speed.flops_per_image / 1e9,
+            speed.matmul_flops_per_s / 1e9,
+            100.0 * speed.of_floor
+        );
+    }
+    Ok(())
+}

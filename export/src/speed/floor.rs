@@ -1,0 +1,68 @@
+//! What training cannot go below: its matrix products, at the pace of a large one.
+
+use std::time::Instant;
+
+use burn::tensor::{Device, Distribution, Tensor};
+use glimpse_models::{ModelSpec, Transformer};
+
+/// Side of the square matrices that a device's pace is measured with.
+const SIDE: usize = 1536;
+const REPEATS: usize = 7;
+/// Matrix products of the backward pass for each of the forward pass: one for the input, one for the weights.
+const PASSES: f64 = 3.0;
+
+/// Floating-point operations of the matrix products of one sample, forward and backward.
+#[must_use]
+pub fn training_flops(spec: &ModelSpec, hidden: usize) -> f64 {
+    let grid = spec.grid();
+    let (visible, patch_len) = (grid.len() - hidden, grid.patch_len());
+    let encoder = spec.encoder();
+    let mut macs = visible * patch_len * encoder.width + stack(encoder, spec.mlp_ratio(), visible + 1);
+    if let Some(decoder) = spec.decoder() {
+        macs += (visible + 1) * encoder.width * decoder.width
+            + stack(decoder, spec.mlp_ratio(), grid.len() + 1)
+            + hidden * decoder.width * patch_len;
+    }
+    2.0 * PASSES * macs as f64
+}
+
+/// Multiply-adds of a stack's matrix products over `tokens` tokens.
+fn stack(stack: Transformer, mlp_ratio: usize, tokens: usize) -> usize {
+    let linears = (4 + 2 * mlp_ratio) * stack.width * stack.width * tokens;
+    let attention = 2 * tokens * tokens * stack.width;
+    stack.depth * (linears + attention)
+}
+
+/// Floating-point operations a second of the fastest of a few large matrix products.
+#[must_use]
+pub fn matmul_flops_per_s(device: &Device) -> f64 {
+    let plain = device.clone().without_autodiff();
+    let side = [SIDE, SIDE];
+    let (a, b) = (
+        Tensor::<2>::random(side, Distribution::Default, &plain),
+        Tensor::<2>::random(side, Distribution::Default, &plain),
+    );
+    let mut best = f64::INFINITY;
+    for _ in 0..REPEATS {
+        let started = Instant::now();
+        // one number is read back, which waits for all of them
+        a.clone().matmul(b.clone()).slice([0..1, 0..1]).into_data();
+        best = best.min(started.elapsed().as_secs_f64());
+    }
+    2.0 * (SIDE as f64).powi(3) / best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::emit::tests::small_spec;
+
+    #[test]
+    fn a_linear_layer_takes_one_multiply_add_a_weight_and_token() {
+        // all weights but those of embedding, prediction and class token, on every token
+        let spec = small_spec(true);
+        let c = spec.encoder();
+        let weights = c.depth * 12 * c.width * c.width;
+        assert_eq!(stack(c, 4, 3), 3 * weights + c.depth * 2 * 9 * c.width);
+    }
+}

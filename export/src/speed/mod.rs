@@ -1,0 +1,98 @@
+//! How fast a model trains on this machine, beside what the machine could do.
+
+mod floor;
+
+use std::time::Instant;
+
+use anyhow::{Context, ensure};
+use burn::optim::GradientsParams;
+use burn::tensor::Device;
+use glimpse_models::ModelSpec;
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64;
+use serde::Serialize;
+
+pub use floor::{matmul_flops_per_s, training_flops};
+
+use crate::data::{Batch, MaskKind, draw_hidden, push_sample};
+use crate::model::{Mae, random_weights};
+use crate::train::{Crew, adamw};
+
+/// What is measured.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// The model.
+    pub spec: ModelSpec,
+    /// Samples in a batch.
+    pub batch: usize,
+    /// Part of the patches that is hidden.
+    pub ratio: f64,
+    /// Steps that are timed, after one that is not.
+    pub steps: usize,
+}
+
+/// What was measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct Speed {
+    /// Samples a second: forward, backward and optimizer, the median step.
+    pub images_per_s: f64,
+    /// The fastest and the slowest step, in samples a second.
+    pub range: [f64; 2],
+    /// Floating-point operations that a sample takes, forward and backward, matrix products alone.
+    pub flops_per_image: f64,
+    /// What the device does in a large matrix product, in floating-point operations a second.
+    pub matmul_flops_per_s: f64,
+    /// The part of that which training reaches.
+    pub of_floor: f64,
+}
+
+/// Times steps of training on made-up pictures: the loader has no part in it.
+///
+/// # Errors
+/// When the spec has no decoder, or there is nothing to time.
+pub fn measure(trial: &Trial, crew: &Crew, device: &Device) -> anyhow::Result<Speed> {
+    ensure!(trial.steps > 0 && trial.batch > 0, "no steps of no samples: give at least 1 of each");
+    let spec = &trial.spec;
+    let mut model = Mae::from_weights(spec, &random_weights(spec, 0)?, device)?;
+    let mut optimizer = adamw(&model, 0.05);
+    let batch = made_up(trial);
+    let mut seconds = Vec::new();
+    for step in 0..=trial.steps {
+        let started = Instant::now();
+        let found = crew.step(&model, &batch, 1.0)?;
+        let grads: GradientsParams = found.grads;
+        model = optimizer.step(1e-4, model, grads);
+        // reading the loss back waits for the device
+        found.loss.into_data();
+        if step > 0 {
+            seconds.push(started.elapsed().as_secs_f64());
+        }
+    }
+    seconds.sort_by(f64::total_cmp);
+    let pace = |seconds: f64| trial.batch as f64 / seconds;
+    let (first, last) = (seconds.first(), seconds.last());
+    let (fastest, slowest) = first.zip(last).context("no step was timed")?;
+    let images_per_s = pace(seconds[seconds.len() / 2]);
+    let hidden = batch.hidden.len() / trial.batch;
+    let flops_per_image = training_flops(spec, hidden);
+    let matmul_flops_per_s = matmul_flops_per_s(device);
+    Ok(Speed {
+        images_per_s,
+        range: [pace(*slowest), pace(*fastest)],
+        flops_per_image,
+        matmul_flops_per_s,
+        of_floor: images_per_s * flops_per_image / matmul_flops_per_s,
+    })
+}
+
+fn made_up(trial: &Trial) -> Batch {
+    let mut rng = Pcg64::seed_from_u64(0);
+    let (spec, grid) = (&trial.spec, trial.spec.grid());
+    let hidden = ((trial.ratio * grid.len() as f64).round() as usize).clamp(1, grid.len() - 1);
+    let mut batch = Batch { size: trial.batch, ..Batch::default() };
+    for _ in 0..trial.batch {
+        let pixels: Vec<u8> = (0..spec.image_side().pow(2) * 3).map(|_| rng.random()).collect();
+        push_sample(&mut batch, spec, &pixels, &draw_hidden(&grid, hidden, MaskKind::Random, &mut rng));
+    }
+    batch
+}
