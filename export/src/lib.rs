@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | [`data`] | a folder of pictures → crops, masks, batches |
 //! | [`model`] | the masked autoencoder on burn |
+//! | [`ops`] | its operations on the CPU, forward and back in one pass each |
 //! | [`train`] | batches → checkpoints, metrics, contact sheets |
 //! | [`speed`] | how fast that goes, beside what the machine could do |
 //! | [`emit`] | a checkpoint → a bundle: ONNX files, golden answers, a card |
@@ -30,6 +31,7 @@ pub mod data;
 pub mod device;
 pub mod emit;
 pub mod model;
+pub mod ops;
 pub mod quantize;
 pub mod sheet;
 pub mod speed;

@@ -35,18 +35,22 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::Train(args) => command::train::run(&args),
-        Command::Speed(args) => command::speed::run(&args),
-        Command::Emit(args) => command::emit::run(&args),
-        Command::Quantize(args) => command::quantize::run(&args),
-        Command::Verify(args) => command::verify::run(&args),
-    };
+    let result = command::recipe::expanded(std::env::args().collect()).and_then(|words| run(Cli::parse_from(words)));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("glimpse-export: {error:#}");
             ExitCode::from(if error.is::<CheckFailed>() { 1 } else { 2 })
         }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        Command::Train(args) => command::train::run(&args),
+        Command::Speed(args) => command::speed::run(&args),
+        Command::Emit(args) => command::emit::run(&args),
+        Command::Quantize(args) => command::quantize::run(&args),
+        Command::Verify(args) => command::verify::run(&args),
     }
 }

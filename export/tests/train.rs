@@ -82,6 +82,54 @@ fn a_resumed_run_ends_with_the_very_same_weights() {
 }
 
 #[test]
+fn an_averaged_run_resumes_to_the_same_bits_on_any_number_of_cores() {
+    let data = pictures(22);
+    let (straight, resumed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    // batches of 20 are cut into pieces of unlike sizes
+    let more = ["--ema", "0.9", "--batch", "20"];
+    trained(data.path(), straight.path(), &[&more[..], &["--threads", "1"]].concat());
+    trained(data.path(), resumed.path(), &[&more[..], &["--threads", "3", "--stop-after", "7"]].concat());
+    trained(data.path(), resumed.path(), &[&more[..], &["--threads", "2", "--resume"]].concat());
+    for name in ["model.safetensors", "current.safetensors"] {
+        assert_eq!(bytes(straight.path(), name), bytes(resumed.path(), name), "{name}");
+    }
+    assert_ne!(bytes(straight.path(), "model.safetensors"), bytes(straight.path(), "current.safetensors"));
+}
+
+#[test]
+fn a_recipe_stands_for_its_options() {
+    let data = pictures(21);
+    let (typed, cooked) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let recipe = cooked.path().join("recipe.toml");
+    fs::write(&recipe, "seed = 5\nmask = \"block\"\nlearning-rate = 2e-3\nsteps = 99\n").unwrap();
+    trained(data.path(), typed.path(), &["--seed", "5", "--mask", "block", "--learning-rate", "2e-3"]);
+    let out = cooked.path().join("run");
+    trained(data.path(), &out, &["--recipe", recipe.to_str().unwrap()]);
+    assert_eq!(bytes(typed.path(), "model.safetensors"), bytes(&out, "model.safetensors"));
+}
+
+#[test]
+fn a_run_starts_from_trained_weights() {
+    let data = pictures(21);
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    trained(data.path(), first.path(), &[]);
+    let start = ["--start-from", first.path().to_str().unwrap(), "--learning-rate", "0"];
+    trained(data.path(), second.path(), &start);
+    assert_eq!(bytes(first.path(), "model.safetensors"), bytes(second.path(), "model.safetensors"));
+    let training = fs::read_to_string(second.path().join("step-000000012/training.toml")).unwrap();
+    assert!(training.contains("source"), "{training}");
+}
+
+#[test]
+fn less_memory_gives_the_same_weights() {
+    let data = pictures(21);
+    let (plain, frugal) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    trained(data.path(), plain.path(), &[]);
+    trained(data.path(), frugal.path(), &["--recompute"]);
+    assert_eq!(bytes(plain.path(), "model.safetensors"), bytes(frugal.path(), "model.safetensors"));
+}
+
+#[test]
 fn another_seed_gives_other_weights() {
     let data = pictures(21);
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -113,10 +161,14 @@ fn wrong_use_is_said_in_a_sentence() {
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
     assert!(said(&[], empty.path()).contains("no pictures in"));
-    assert!(said(&["--device", "tpu"], empty.path()).contains("no device is called `tpu`"));
+    assert!(said(&["--device", "cpu,cpu"], empty.path()).contains("the CPU cannot take part"));
+    assert!(said(&["--matmul", "f16"], empty.path()).contains("the CPU computes in f32"));
+    assert!(said(&["--ema", "1"], empty.path()).contains("no part of an average"));
+    assert!(said(&["--recipe", "nowhere.toml"], empty.path()).contains("reading the recipe nowhere.toml"));
     assert!(said(&["--ratio", "0.9..0.2"], empty.path()).contains("no range of ratios"));
     let data = pictures(20);
     assert!(said(&["--resume"], data.path()).contains("holds no checkpoint"));
+    assert!(said(&["--device", "tpu"], data.path()).contains("no device is called `tpu`"));
     trained(data.path(), out.path(), &["--stop-after", "1"]);
     assert!(said(&[], data.path()).contains("--resume"));
 }

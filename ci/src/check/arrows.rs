@@ -9,7 +9,8 @@ use crate::workspace::{Package, Workspace, has_extension};
 const ARROWS: &[(&str, &[&str])] = &[
     ("glimpse-models", &[]),
     ("glimpse-runtime", &["glimpse-models"]),
-    ("glimpse-export", &["glimpse-models", "glimpse-runtime"]),
+    ("glimpse-export", &["glimpse-export-kernels", "glimpse-models", "glimpse-runtime"]),
+    ("glimpse-export-kernels", &[]),
     ("glimpse", &["glimpse-models", "glimpse-runtime"]),
     ("glimpse-ci", &[]),
 ];
@@ -30,7 +31,7 @@ const FENCES: &[Fence] = &[
     // The contract speaks of shapes and files: it needs no tensor library.
     Fence {
         name: "ndarray",
-        crates: &["glimpse-runtime", "glimpse-export", "glimpse"],
+        crates: &["glimpse-runtime", "glimpse-export", "glimpse-export-kernels", "glimpse"],
         sources: &["runtime/", "export/", "edge-apps/"],
     },
     Fence { name: "tract", crates: &["glimpse-runtime", "glimpse-export"], sources: &["runtime/", "export/"] },

@@ -2,6 +2,7 @@
 
 pub mod emit;
 pub mod quantize;
+pub mod recipe;
 mod sizes;
 pub mod speed;
 pub mod train;

@@ -3,6 +3,7 @@
 use anyhow::Context;
 use clap::Args as ClapArgs;
 use glimpse_export::device::{CPU, device};
+use glimpse_export::model::Products;
 use glimpse_export::speed::{Trial, measure};
 use glimpse_export::train::Crew;
 
@@ -31,6 +32,9 @@ pub struct Args {
     /// Cores to train on, with --device cpu; all by default.
     #[arg(long)]
     threads: Option<usize>,
+    /// Numbers that matrix products are computed in; f16 and bf16 are for GPUs.
+    #[arg(long, value_enum, default_value = "f32")]
+    matmul: Products,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -49,7 +53,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     } else {
         Crew::of_devices(std::slice::from_ref(&found))?
     };
-    let trial = Trial { spec, batch: args.batch, ratio: args.ratio, steps: args.steps };
+    let trial = Trial { spec, batch: args.batch, ratio: args.ratio, steps: args.steps, products: args.matmul };
     let speed = measure(&trial, &crew, &found)?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&speed)?);

@@ -6,6 +6,7 @@ use anyhow::{Context, ensure};
 use clap::Args as ClapArgs;
 use glimpse_export::data::{BatchSpec, MaskKind, MaskSpec, RatioRange};
 use glimpse_export::device::CPU;
+use glimpse_export::model::Products;
 use glimpse_export::train::{Schedule, Settings, run as train};
 
 use super::sizes::SizeArgs;
@@ -15,6 +16,7 @@ use super::sizes::SizeArgs;
 /// Each twentieth picture in name order is kept for validation and never trained on. The output folder gets the newest
 /// checkpoints, metrics.csv, loss.png and a contact sheet (masked, painted, original) of validation pictures.
 #[derive(Debug, ClapArgs)]
+#[command(args_override_self = true)]
 pub struct Args {
     /// Folder tree of JPEG, PNG and WebP pictures.
     data: PathBuf,
@@ -62,6 +64,9 @@ pub struct Args {
     /// Take less memory: compute anew, in the backward pass, what is cheap to compute.
     #[arg(long)]
     recompute: bool,
+    /// Numbers that matrix products are computed in; f16 and bf16 are for GPUs. Parameters and sums stay in f32.
+    #[arg(long, value_enum, default_value = "f32")]
+    matmul: Products,
     /// Keep an exponential moving average of the weights, of which a step keeps this part, such as 0.999: the average
     /// is then the model.
     #[arg(long)]
@@ -84,6 +89,9 @@ pub struct Args {
     /// Steps between contact sheets.
     #[arg(long, default_value_t = 500)]
     preview_every: u64,
+    /// A file of these options: `steps = 2400` stands for `--steps 2400`. What is typed overrides it.
+    #[arg(long, value_name = "FILE")]
+    recipe: Option<PathBuf>,
     /// Go on from the newest checkpoint in the output folder, with the same options.
     #[arg(long)]
     resume: bool,
@@ -111,6 +119,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(ema) = args.ema {
         ensure!((0.0..1.0).contains(&ema), "--ema {ema} is no part of an average: give 0 to 1, such as 0.999");
     }
+    ensure!(
+        args.matmul == Products::F32 || args.device.iter().all(|device| device != CPU),
+        "--matmul f16 and bf16 are for GPUs: the CPU computes in f32, leave --matmul out"
+    );
     let several = args.device.len() > 1;
     ensure!(
         !several || args.device.iter().all(|device| device != CPU),
@@ -138,6 +150,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         devices: args.device.clone(),
         cores: args.threads.unwrap_or(cores),
         recompute: args.recompute,
+        products: args.matmul,
         average: args.ema,
         start_from: args.start_from.clone(),
         workers: args.workers.unwrap_or((cores - 1).clamp(1, 16)),

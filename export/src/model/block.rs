@@ -1,8 +1,12 @@
 //! One pre-norm transformer block.
 
 use burn::module::Module;
-use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::tensor::{Device, Tensor, activation, s};
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{Device, Tensor};
+
+use super::layer_norm::LayerNorm;
+use super::products::Products;
+use crate::ops;
 
 /// Multi-head self-attention.
 #[derive(Module, Debug)]
@@ -24,17 +28,9 @@ impl Attention {
     /// # Shapes
     /// - `x`: `[B, T, C]`
     /// - returns `[B, T, C]`
-    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let [b, t, c] = x.dims();
-        let (h, d) = (self.heads, c / self.heads);
-        let qkv = self.qkv.forward(x).reshape([b, t, 3, h, d]).permute([2, 0, 3, 1, 4]); // [3, B, h, T, d]
-        let part = |i: usize| qkv.clone().slice(s![i..=i]).reshape([b, h, t, d]);
-        let (q, k, v) = (part(0), part(1), part(2)); // [B, h, T, d]
-        let scale = (d as f64).powf(-0.5);
-        let scores = (q * scale).matmul(k.swap_dims(2, 3)); // [B, h, T, T]
-        let mixed = activation::softmax(scores, 3).matmul(v); // [B, h, T, d]
-        let joined = mixed.swap_dims(1, 2).reshape([b, t, c]); // [B, T, C]
-        self.proj.forward(joined)
+    pub fn forward(&self, x: Tensor<3>, products: Products) -> Tensor<3> {
+        let qkv = products.linear(&self.qkv, x); // [B, T, 3·C]
+        products.linear(&self.proj, ops::attention(qkv, self.heads, products))
     }
 }
 
@@ -53,8 +49,8 @@ impl Mlp {
     /// # Shapes
     /// - `x`: `[B, T, C]`
     /// - returns `[B, T, C]`
-    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        self.fc2.forward(activation::gelu(self.fc1.forward(x)))
+    pub fn forward(&self, x: Tensor<3>, products: Products) -> Tensor<3> {
+        products.linear(&self.fc2, ops::gelu(products.linear(&self.fc1, x)))
     }
 }
 
@@ -69,7 +65,7 @@ pub struct Block {
 
 impl Block {
     pub(super) fn init(width: usize, heads: usize, mlp_ratio: usize, epsilon: f64, device: &Device) -> Self {
-        let norm = || LayerNormConfig::new(width).with_epsilon(epsilon).init(device);
+        let norm = || LayerNorm::init(width, epsilon, device);
         Self {
             norm1: norm(),
             attn: Attention::init(width, heads, device),
@@ -84,8 +80,8 @@ impl Block {
     ///
     /// # Source
     /// Dosovitskiy et al. 2020, arXiv:2010.11929, equations 2 and 3.
-    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let x = x.clone() + self.attn.forward(self.norm1.forward(x));
-        x.clone() + self.mlp.forward(self.norm2.forward(x))
+    pub fn forward(&self, x: Tensor<3>, products: Products) -> Tensor<3> {
+        let x = x.clone() + self.attn.forward(self.norm1.forward(x), products);
+        x.clone() + self.mlp.forward(self.norm2.forward(x), products)
     }
 }

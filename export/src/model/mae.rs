@@ -2,13 +2,15 @@
 
 use anyhow::Context;
 use burn::module::{Module, Param};
-use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData, s};
 use glimpse_models::{ModelSpec, PatchGrid};
 
 use super::block::Block;
+use super::layer_norm::LayerNorm;
 use super::parameters;
 use super::positions::sin_cos_positions;
+use super::products::Products;
 use crate::weights::Weights;
 
 /// A masked autoencoder. The names of its fields are the keys of a checkpoint.
@@ -34,6 +36,7 @@ pub struct Mae {
 #[derive(Debug, Clone)]
 pub struct SkippedSpec {
     grid: PatchGrid,
+    products: Products,
     encoder_positions: Vec<f32>,
     decoder_positions: Vec<f32>,
 }
@@ -46,6 +49,19 @@ impl Mae {
     pub fn from_weights(spec: &ModelSpec, weights: &Weights, device: &Device) -> anyhow::Result<Self> {
         let blank = Self::blank(spec, device)?;
         parameters::load(blank, weights)
+    }
+
+    /// The model, computing its matrix products in these numbers.
+    #[must_use]
+    pub fn with_products(mut self, products: Products) -> Self {
+        self.spec.products = products;
+        self
+    }
+
+    /// The numbers that its matrix products are computed in.
+    #[must_use]
+    pub fn products(&self) -> Products {
+        self.spec.products
     }
 
     /// The model's parameters on the CPU, by key.
@@ -63,7 +79,7 @@ impl Mae {
             .context("the spec has no decoder: an encoder alone can be emitted, not run or trained here")?;
         let (c, d) = (encoder.width, decoder.width);
         let grid = spec.grid();
-        let norm = |width| LayerNormConfig::new(width).with_epsilon(spec.layer_norm_epsilon()).init(device);
+        let norm = |width| LayerNorm::init(width, spec.layer_norm_epsilon(), device);
         let blocks = |width, depth, heads| {
             (0..depth).map(|_| Block::init(width, heads, spec.mlp_ratio(), spec.layer_norm_epsilon(), device)).collect()
         };
@@ -81,6 +97,7 @@ impl Mae {
                 encoder_positions: sin_cos_positions(&grid, c),
                 decoder_positions: sin_cos_positions(&grid, d),
                 grid,
+                products: Products::F32,
             },
         })
     }
@@ -97,13 +114,14 @@ impl Mae {
     #[must_use]
     pub fn encode(&self, patches: Tensor<3>, positions: &[i64]) -> Tensor<3> {
         let [b, n, _] = patches.dims();
-        let x = self.patch_embed.forward(patches); // [B, N, C]
+        let products = self.spec.products;
+        let x = products.linear(&self.patch_embed, patches); // [B, N, C]
         let [.., c] = x.dims();
         let x = x + rows(&self.spec.encoder_positions, c, positions, [b, n], &self.device());
         let class = self.cls_token.val().unsqueeze::<3>().expand([b, 1, c]);
         let mut x = Tensor::cat(vec![class, x], 1); // [B, N+1, C]
         for block in &self.blocks {
-            x = block.forward(x);
+            x = block.forward(x, products);
         }
         self.norm.forward(x)
     }
@@ -123,7 +141,7 @@ impl Mae {
         let [b, t, _] = tokens.dims();
         let (n, m) = (t - 1, hidden.len() / b);
         let x = self.decode(tokens, positions, hidden); // [B, N+1+M, D]
-        self.decoder_pred.forward(x.slice(s![.., n + 1..n + 1 + m, ..]))
+        self.spec.products.linear(&self.decoder_pred, x.slice(s![.., n + 1..n + 1 + m, ..]))
     }
 
     /// The decoder up to its last norm; the output follows the order class token, visible patches, hidden patches.
@@ -131,7 +149,8 @@ impl Mae {
         let [b, t, _] = tokens.dims();
         let (n, m) = (t - 1, hidden.len() / b);
         let device = self.device();
-        let x = self.decoder_embed.forward(tokens); // [B, N+1, D]
+        let products = self.spec.products;
+        let x = products.linear(&self.decoder_embed, tokens); // [B, N+1, D]
         let [.., d] = x.dims();
         let table = &self.spec.decoder_positions;
         let class = x.clone().slice(s![.., 0..1, ..]);
@@ -142,7 +161,7 @@ impl Mae {
         }
         let mut x = Tensor::cat(parts, 1); // [B, N+1+M, D]
         for block in &self.decoder_blocks {
-            x = block.forward(x);
+            x = block.forward(x, products);
         }
         self.decoder_norm.forward(x)
     }
@@ -171,7 +190,7 @@ impl Mae {
         }
         let x = self.decode(tokens, &positions, &hidden); // [1, N+1+M, D]
         let order = Tensor::<1, Int>::from_data(TensorData::from(order.as_slice()), &self.device());
-        let painted = self.decoder_pred.forward(x.select(1, order)); // [1, L, P·P·3]
+        let painted = self.spec.products.linear(&self.decoder_pred, x.select(1, order)); // [1, L, P·P·3]
         painted.squeeze_dim(0)
     }
 

@@ -59,19 +59,13 @@ fn keys<M: Module>(module: &M) -> Vec<String> {
     shapes(module).into_iter().map(|(key, _)| key).collect()
 }
 
-/// The way down to a parameter; burn's names for a norm's two vectors are put into the field's.
+/// The way down to a parameter.
 #[derive(Default)]
 struct Path(Vec<String>);
 
 impl Path {
     fn key(&self) -> String {
-        let mut key = self.0.join(".");
-        for (burn_name, name) in [(".gamma", ".weight"), (".beta", ".bias")] {
-            if let Some(stem) = key.strip_suffix(burn_name) {
-                key = format!("{stem}{name}");
-            }
-        }
-        key
+        self.0.join(".")
     }
 }
 

@@ -15,7 +15,7 @@ use serde::Serialize;
 pub use floor::{matmul_flops_per_s, training_flops};
 
 use crate::data::{Batch, MaskKind, draw_hidden, push_sample};
-use crate::model::{Mae, random_weights};
+use crate::model::{Mae, Products, random_weights};
 use crate::train::{Crew, adamw};
 
 /// What is measured.
@@ -29,6 +29,8 @@ pub struct Trial {
     pub ratio: f64,
     /// Steps that are timed, after one that is not.
     pub steps: usize,
+    /// Numbers that matrix products are computed in.
+    pub products: Products,
 }
 
 /// What was measured.
@@ -53,7 +55,7 @@ pub struct Speed {
 pub fn measure(trial: &Trial, crew: &Crew, device: &Device) -> anyhow::Result<Speed> {
     ensure!(trial.steps > 0 && trial.batch > 0, "no steps of no samples: give at least 1 of each");
     let spec = &trial.spec;
-    let mut model = Mae::from_weights(spec, &random_weights(spec, 0)?, device)?;
+    let mut model = Mae::from_weights(spec, &random_weights(spec, 0)?, device)?.with_products(trial.products);
     let mut optimizer = adamw(&model, 0.05);
     let batch = made_up(trial);
     let mut seconds = Vec::new();
@@ -75,7 +77,7 @@ pub fn measure(trial: &Trial, crew: &Crew, device: &Device) -> anyhow::Result<Sp
     let images_per_s = pace(seconds[seconds.len() / 2]);
     let hidden = batch.hidden.len() / trial.batch;
     let flops_per_image = training_flops(spec, hidden);
-    let matmul_flops_per_s = matmul_flops_per_s(device);
+    let matmul_flops_per_s = matmul_flops_per_s(device, trial.products);
     Ok(Speed {
         images_per_s,
         range: [pace(*slowest), pace(*fastest)],

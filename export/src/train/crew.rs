@@ -11,6 +11,7 @@ use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use super::optimizer::scaled;
 use super::preview::predict;
 use crate::data::Batch;
 use crate::model::Mae;
@@ -59,7 +60,10 @@ impl Crew {
     /// When a thread cannot be started.
     pub fn of_cores(device: &Device, cores: usize) -> anyhow::Result<Self> {
         let worker = |_| Worker::with_thread(device);
-        Ok(Self { workers: (0..cores.max(1)).map(worker).collect::<Result<_, _>>()?, pieces: Pieces::Of(SAMPLES_A_PIECE) })
+        Ok(Self {
+            workers: (0..cores.max(1)).map(worker).collect::<Result<_, _>>()?,
+            pieces: Pieces::Of(SAMPLES_A_PIECE),
+        })
     }
 
     /// These devices, each of which takes an even part of a batch.
@@ -130,7 +134,9 @@ impl Worker {
         let target = Tensor::<3>::from_data(TensorData::new(batch.target.clone(), predicted.dims()), &self.device);
         let loss = (predicted - target).square().mean() * share;
         let seen = loss.clone().inner();
-        Step { loss: seen, grads: GradientsParams::from_grads(loss.backward(), model) }
+        let scale = model.products().loss_scale();
+        let grads = GradientsParams::from_grads((loss * scale).backward(), model);
+        Step { loss: seen, grads: scaled(model, grads, scale.recip()) }
     }
 }
 
@@ -174,8 +180,10 @@ impl Sum {
     /// Adds the piece of that index once all before it have been added.
     fn add(&self, index: usize, piece: Step, model: &Mae) {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut state =
-            self.moved.wait_while(state, |state| state.added < index && !state.abandoned).unwrap_or_else(PoisonError::into_inner);
+        let mut state = self
+            .moved
+            .wait_while(state, |state| state.added < index && !state.abandoned)
+            .unwrap_or_else(PoisonError::into_inner);
         state.loss = Some(match state.loss.take() {
             Some(sum) => sum + piece.loss,
             None => piece.loss,

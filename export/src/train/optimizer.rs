@@ -47,6 +47,30 @@ pub fn clip_by_global_norm(model: &Mae, grads: GradientsParams, limit: f64) -> G
     scaler.grads
 }
 
+/// All gradients times `scale`.
+#[must_use]
+pub fn scaled(model: &Mae, grads: GradientsParams, scale: f64) -> GradientsParams {
+    if (scale - 1.0).abs() < f64::EPSILON {
+        return grads;
+    }
+    let mut multiplier = Multiplier { grads, scale };
+    model.visit(&mut multiplier);
+    multiplier.grads
+}
+
+struct Multiplier {
+    grads: GradientsParams,
+    scale: f64,
+}
+
+impl ModuleVisitor for Multiplier {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(grad) = self.grads.remove::<D>(param.id) {
+            self.grads.register(param.id, grad * self.scale);
+        }
+    }
+}
+
 struct SquaredNorm<'a> {
     grads: &'a GradientsParams,
     total: Option<Tensor<1>>,

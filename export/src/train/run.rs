@@ -22,7 +22,7 @@ use super::schedule::Schedule;
 use crate::data::{BatchSpec, Loader, Pictures, folder};
 use crate::device::{CPU, device};
 use crate::emit::Checkpoint;
-use crate::model::{Mae, random_weights};
+use crate::model::{Mae, Products, random_weights};
 use crate::weights::Weights;
 
 /// Everything that decides what a run does.
@@ -48,6 +48,8 @@ pub struct Settings {
     pub cores: usize,
     /// Compute activations anew in the backward pass instead of keeping them, as far as that is cheap.
     pub recompute: bool,
+    /// Numbers that matrix products are computed in.
+    pub products: Products,
     /// Part of the averaged weights that a step keeps; none for no average.
     pub average: Option<f64>,
     /// Weights to start from, instead of random ones.
@@ -148,7 +150,9 @@ impl<'a> Trainer<'a> {
         if settings.recompute {
             training = training.into_iter().map(Device::gradient_checkpointing).collect();
         }
-        let model = |weights: &Weights| Mae::from_weights(spec, weights, &training[0]);
+        let model = |weights: &Weights| {
+            anyhow::Ok(Mae::from_weights(spec, weights, &training[0])?.with_products(settings.products))
+        };
         let average = |model: &Mae| settings.average.map(|decay| Average::start(model, decay));
         let (model, average, optimizer, done) = if settings.resume {
             let found = checkpoint::find(&settings.out)?;
@@ -215,7 +219,10 @@ impl<'a> Trainer<'a> {
         let mask = settings.batch.mask;
         let training = Training {
             data: settings.data.file_name().map(|name| name.to_string_lossy().into_owned()),
-            source: settings.start_from.as_ref().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned())),
+            source: settings
+                .start_from
+                .as_ref()
+                .and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned())),
             images: Some(self.pictures),
             steps: Some(self.done.step),
             batch: Some(batch),

@@ -1,0 +1,10 @@
+//! The inner loops of training a transformer block on a CPU: each operation in one pass forward and one back.
+//!
+//! They know slices alone. They are a crate of their own, so that they are compiled to vector code in every profile, and
+//! in seconds.
+#![allow(clippy::inline_always, reason = "what is called in a loop is to become part of its vector code")]
+
+pub mod attention;
+pub mod gelu;
+pub mod layer_norm;
+mod math;
