@@ -2,6 +2,7 @@
 
 mod answer;
 mod block;
+mod classifier;
 mod init;
 mod mae;
 pub mod parameters;
@@ -9,7 +10,8 @@ mod positions;
 mod preset;
 
 pub use answer::{Answer, answer};
+pub use classifier::ClassifierHead;
 pub use init::random_weights;
 pub use mae::Mae;
-pub use positions::sin_cos_positions;
+pub use positions::{Positions, sin_cos_positions};
 pub use preset::Preset;
