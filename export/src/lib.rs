@@ -7,6 +7,7 @@
 //! | [`data`] | a folder of pictures → crops, masks, batches |
 //! | [`model`] | the masked autoencoder on burn |
 //! | [`train`] | batches → checkpoints, metrics, contact sheets |
+//! | [`import`] | public weights → a bundle |
 //! | [`emit`] | a checkpoint → a bundle: ONNX files, golden answers, a card |
 //! | [`quantize`] | a bundle's linear weights → int8, and what that costs |
 //! | [`verify`] | a bundle beside burn, and its painting beside classical fills |
@@ -28,6 +29,7 @@
 pub mod data;
 pub mod device;
 pub mod emit;
+pub mod import;
 pub mod model;
 pub mod quantize;
 pub mod sheet;

@@ -24,6 +24,8 @@ struct Cli {
 enum Command {
     /// Photographs into a checkpoint.
     Train(command::train::Args),
+    /// Public weights into a bundle.
+    Import(command::import::Args),
     /// A checkpoint into a bundle.
     Emit(command::emit::Args),
     /// The int8 form into a bundle.
@@ -35,6 +37,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Train(args) => command::train::run(&args),
+        Command::Import(args) => command::import::run(&args),
         Command::Emit(args) => command::emit::run(&args),
         Command::Quantize(args) => command::quantize::run(&args),
         Command::Verify(args) => command::verify::run(&args),

@@ -254,9 +254,6 @@ impl Manifest {
                 return Err(Error::ClassifierWithoutTable { file: file.to_owned(), field: listed.field() });
             }
         }
-        if self.classifier.is_some() && !has(BundleFile::Classifier) {
-            return Err(Error::ClassifierNotListed { file: file.to_owned(), field: BundleFile::Classifier.field() });
-        }
         let mut forms = 0;
         for precision in Precision::ALL {
             let [encoder, decoder] = Part::ALL.map(|part| BundleFile::Graph(part, precision));
@@ -274,7 +271,13 @@ impl Manifest {
                 (false, _) => {}
             }
         }
-        if forms == 0 { Err(Error::NoForm { file: file.to_owned() }) } else { Ok(()) }
+        if forms == 0 {
+            return Err(Error::NoForm { file: file.to_owned() });
+        }
+        if self.classifier.is_some() && !has(BundleFile::Classifier) {
+            return Err(Error::ClassifierNotListed { file: file.to_owned(), field: BundleFile::Classifier.field() });
+        }
+        Ok(())
     }
 }
 
