@@ -5,7 +5,7 @@
 //! | file | what it does |
 //! | --- | --- |
 //! | `source.rs` | which files a path means, and what lies beside them |
-//! | `store.rs`, `safetensors.rs`, `pytorch.rs` | the tensors of files, none of them read yet |
+//! | `store.rs`, `safetensors.rs`, `pytorch/` | the tensors of files, none of them read yet |
 //! | `config.rs` | what Hugging Face and timm write into `config.json` |
 //! | `layout.rs` | how each layout names a tensor |
 //! | `sizes.rs` | the model's sizes, from its tensors' shapes |

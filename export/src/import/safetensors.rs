@@ -52,7 +52,7 @@ pub fn entries(path: &Path) -> anyhow::Result<BTreeMap<String, Entry>> {
             Dtype::F64 => Number::F64,
             _ => Number::Other,
         };
-        let place = Place::Bytes { file: path.to_owned(), start: data + from, len: to - from };
+        let place = Place { file: path.to_owned(), start: data + from, len: to - from, strides: None };
         Ok((name, Entry { shape: info.shape.clone(), number, place }))
     };
     metadata.tensors().into_iter().map(entry).collect()

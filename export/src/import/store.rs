@@ -31,11 +31,12 @@ pub struct Entry {
 
 /// Where a tensor's bytes lie.
 #[derive(Clone, Debug)]
-pub enum Place {
-    /// So many bytes of a file, from the byte `start`.
-    Bytes { file: PathBuf, start: u64, len: u64 },
-    /// In a PyTorch file, whose reader knows where.
-    Pytorch(pytorch_reader::Tensor),
+pub struct Place {
+    pub file: PathBuf,
+    pub start: u64,
+    pub len: u64,
+    /// How many numbers lie between two of each axis, where they are not in the order of the axes.
+    pub strides: Option<Vec<usize>>,
 }
 
 /// Tensors by name.
@@ -96,34 +97,58 @@ impl Store {
     /// When there is none, it is not made of floating-point numbers, or the file cannot be read.
     pub fn read(&self, name: &str) -> anyhow::Result<Vec<f32>> {
         let entry = self.get(name).with_context(|| format!("there is no tensor `{name}`"))?;
-        let bytes = entry.bytes().with_context(|| format!("reading the tensor `{name}`"))?;
-        let values = match entry.number {
+        let bytes = entry.place.bytes().with_context(|| format!("reading the tensor `{name}`"))?;
+        let mut values = match entry.number {
             Number::F16 => each(&bytes, |b| f16::from_le_bytes(b).to_f32()),
             Number::Bf16 => each(&bytes, |b| bf16::from_le_bytes(b).to_f32()),
             Number::F32 => each(&bytes, f32::from_le_bytes),
             Number::F64 => each(&bytes, |b| f64::from_le_bytes(b) as f32),
             Number::Other => bail!("the tensor `{name}` is not made of floating-point numbers"),
         };
+        if let Some(strides) = &entry.place.strides {
+            values = gathered(&values, &entry.shape, strides)?;
+        }
         ensure!(values.len() == entry.shape.iter().product::<usize>(), "the tensor `{name}` is cut short");
         Ok(values)
     }
 }
 
-impl Entry {
+impl Place {
     fn bytes(&self) -> anyhow::Result<Vec<u8>> {
-        match &self.place {
-            Place::Pytorch(tensor) => Ok(tensor.read()?),
-            Place::Bytes { file, start, len } => {
-                let mut opened = File::open(file).with_context(|| format!("reading {}", file.display()))?;
-                opened.seek(SeekFrom::Start(*start))?;
-                let mut bytes = vec![0; usize::try_from(*len)?];
-                opened.read_exact(&mut bytes).with_context(|| format!("reading {}", file.display()))?;
-                Ok(bytes)
-            }
-        }
+        let mut file = File::open(&self.file).with_context(|| format!("reading {}", self.file.display()))?;
+        file.seek(SeekFrom::Start(self.start))?;
+        let mut bytes = vec![0; usize::try_from(self.len)?];
+        file.read_exact(&mut bytes).with_context(|| format!("reading {}", self.file.display()))?;
+        Ok(bytes)
     }
+}
+
+/// The numbers of a view in the order of its axes, the last one fastest.
+///
+/// # Errors
+/// When a number lies outside.
+fn gathered(values: &[f32], shape: &[usize], strides: &[usize]) -> anyhow::Result<Vec<f32>> {
+    let mut places = vec![0];
+    for (&length, &stride) in shape.iter().zip(strides) {
+        places = places.iter().flat_map(|place| (0..length).map(move |index| place + index * stride)).collect();
+    }
+    places.iter().map(|&place: &usize| values.get(place).copied().context("a view reaches outside")).collect()
 }
 
 fn each<const N: usize>(bytes: &[u8], widen: impl Fn([u8; N]) -> f32) -> Vec<f32> {
     bytes.as_chunks::<N>().0.iter().map(|&number| widen(number)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_view_is_gathered_in_the_order_of_its_axes() {
+        let values: Vec<f32> = (0..6_u8).map(f32::from).collect();
+        // A matrix of two rows, turned; a column of it.
+        assert_eq!(gathered(&values, &[3, 2], &[1, 3]).unwrap(), [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
+        assert_eq!(gathered(&values, &[2, 1], &[3, 1]).unwrap(), [0.0, 3.0]);
+        assert!(gathered(&values, &[3, 2], &[2, 3]).is_err());
+    }
 }
