@@ -4,10 +4,10 @@
 //! Runtime are given the same inputs, and every two of the three are compared.
 
 mod compare;
-mod measure;
-mod program;
+pub mod measure;
+pub mod program;
 mod table;
-mod tensors;
+pub mod tensors;
 
 use std::fs;
 use std::path::{self, Path, PathBuf};
@@ -56,7 +56,7 @@ struct Report {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let workspace = Workspace::here()?;
     let program = ExportProgram::build(&workspace)?;
-    let python = venv::python(&workspace)?;
+    let python = venv::python(&workspace, venv::CHECKS)?;
     let scratch = emptied(workspace.target_directory.join("golden"))?;
     let bundles = if args.bundles.is_empty() {
         let mut bundles = shipped(&workspace)?;
@@ -130,7 +130,8 @@ fn shipped(workspace: &Workspace) -> anyhow::Result<Vec<PathBuf>> {
     Ok(bundles)
 }
 
-fn emptied(folder: PathBuf) -> anyhow::Result<PathBuf> {
+/// The folder, with nothing in it.
+pub fn emptied(folder: PathBuf) -> anyhow::Result<PathBuf> {
     if folder.exists() {
         fs::remove_dir_all(&folder).with_context(|| format!("removing {}", folder.display()))?;
     }

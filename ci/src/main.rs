@@ -9,6 +9,7 @@ mod cache;
 mod check;
 mod failures;
 mod golden;
+mod parity;
 mod process;
 mod test;
 mod venv;
@@ -27,6 +28,7 @@ enum Command {
     Check(check::Args),
     Test(test::Args),
     Golden(golden::Args),
+    Parity(parity::Args),
     Venv(venv::Args),
 }
 
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Golden(args) => golden::run(&args),
+        Command::Parity(args) => parity::run(&args),
         Command::Venv(args) => venv::run(&args),
     };
     match result {

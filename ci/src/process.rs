@@ -2,12 +2,17 @@
 //! get it.
 
 use std::env;
+use std::fs;
 use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+
+/// How often a process is asked for its memory: often enough to see it grow to its most.
+const WATCH_EVERY: Duration = Duration::from_millis(20);
 
 /// `cargo` in the folder `root`, as a person would have started it there.
 ///
@@ -37,6 +42,31 @@ pub fn run(command: &mut Command) -> anyhow::Result<()> {
         bail!("`{}`: {status}", shown(command));
     }
     Ok(())
+}
+
+/// Runs `command` to its end like [`run`], and returns the most bytes of memory that it had at a time, which Linux tells.
+///
+/// # Errors
+/// When it cannot be started or does not end with success.
+pub fn run_watched(command: &mut Command) -> anyhow::Result<Option<u64>> {
+    eprintln!("$ {}", shown(command));
+    let mut child = command.stdout(Stdio::from(io::stderr())).spawn().with_context(|| cannot_start(command))?;
+    let status_file = format!("/proc/{}/status", child.id());
+    let mut peak_bytes = None;
+    loop {
+        // The file says nothing of a process that has ended: what was said before is kept.
+        peak_bytes = fs::read_to_string(&status_file).ok().and_then(|text| peak_bytes_in(&text)).or(peak_bytes);
+        if let Some(status) = child.try_wait()? {
+            return if status.success() { Ok(peak_bytes) } else { bail!("`{}`: {status}", shown(command)) };
+        }
+        thread::sleep(WATCH_EVERY);
+    }
+}
+
+/// The line `VmHWM:    1234 kB` of a process's status.
+fn peak_bytes_in(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
 }
 
 /// Runs `command` to its end and returns its standard output.
@@ -120,6 +150,15 @@ mod tests {
     fn a_program_that_fails_is_an_error() {
         let error = output(Command::new("git").arg("no-such-subcommand")).unwrap_err();
         assert!(error.to_string().contains("git no-such-subcommand"));
+    }
+
+    #[test]
+    fn a_watched_program_tells_its_memory_and_its_failure() {
+        assert_eq!(peak_bytes_in("Name:\tx\nVmHWM:\t    1234 kB\n"), Some(1234 << 10));
+        assert_eq!(peak_bytes_in("Name:\tx\n"), None);
+        let peak_bytes = run_watched(Command::new("sleep").arg("0.2")).unwrap();
+        assert_eq!(peak_bytes.is_some(), cfg!(target_os = "linux"));
+        assert!(run_watched(Command::new("git").arg("no-such-subcommand")).is_err());
     }
 
     #[test]

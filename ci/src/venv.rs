@@ -1,6 +1,6 @@
-//! `cargo ci venv`: the Python environment with the peers that Glimpse is compared with.
+//! `cargo ci venv`: the Python environments with the peers that Glimpse is compared with.
 //!
-//! It is kept in the user's cache folder and made anew when the requirements or Python itself have changed.
+//! Each is kept in the user's cache folder and made anew when the requirements or Python itself have changed.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,18 @@ use crate::cache;
 use crate::process;
 use crate::workspace::Workspace;
 
-const REQUIREMENTS: &str = "ci/requirements.txt";
+/// An environment: what is in it, and the folder that it has in the cache.
+#[derive(Clone, Copy)]
+pub struct Environment {
+    requirements: &'static str,
+    folder: &'static str,
+}
+
+/// ONNX Runtime and OpenCV, which every check has at hand.
+pub const CHECKS: Environment = Environment { requirements: "ci/requirements.txt", folder: "venv" };
+/// The libraries that public weights are for: gigabytes, which only `cargo ci parity` needs.
+pub const PARITY: Environment = Environment { requirements: "ci/requirements-parity.txt", folder: "venv-parity" };
+
 /// The file in an environment that says what it was made from; written last, so that one half made does not have it.
 const STAMP: &str = "glimpse-stamp.txt";
 
@@ -25,24 +36,24 @@ pub struct Args {}
 /// # Errors
 /// When Python is missing or the requirements cannot be installed.
 pub fn run(_args: &Args) -> anyhow::Result<()> {
-    println!("{}", python(&Workspace::here()?)?.display());
+    println!("{}", python(&Workspace::here()?, CHECKS)?.display());
     Ok(())
 }
 
-/// The path of a python that has the requirements; makes the environment when there is none that fits.
+/// The path of a python that has an environment's requirements; makes it when there is none that fits.
 ///
 /// # Errors
 /// When Python is missing or the requirements cannot be installed.
-pub fn python(workspace: &Workspace) -> anyhow::Result<PathBuf> {
-    let requirements = workspace.root.join(REQUIREMENTS);
+pub fn python(workspace: &Workspace, environment: Environment) -> anyhow::Result<PathBuf> {
+    let requirements = workspace.root.join(environment.requirements);
     let required = fs::read_to_string(&requirements).with_context(|| format!("reading {}", requirements.display()))?;
     let stamp = stamp(&required, &python_version()?);
 
     let cache = cache::folder()?;
-    let folder = cache.join("venv");
+    let folder = cache.join(environment.folder);
     fs::create_dir_all(&cache).with_context(|| format!("making {}", cache.display()))?;
     // Two checks that start together would otherwise make the environment into each other. Freed when dropped.
-    let lock_path = cache.join("venv.lock");
+    let lock_path = cache.join(format!("{}.lock", environment.folder));
     let lock = File::create(&lock_path).with_context(|| format!("making {}", lock_path.display()))?;
     lock.lock().with_context(|| format!("locking {}", lock_path.display()))?;
 

@@ -9,6 +9,7 @@
 //! | [`ops`] | its operations on the CPU, forward and back in one pass each |
 //! | [`train`] | batches → checkpoints, metrics, contact sheets |
 //! | [`speed`] | how fast that goes, beside what the machine could do |
+//! | [`import`] | public weights → a bundle |
 //! | [`emit`] | a checkpoint → a bundle: ONNX files, golden answers, a card |
 //! | [`quantize`] | a bundle's linear weights → int8, and what that costs |
 //! | [`verify`] | a bundle beside burn, and its painting beside classical fills |
@@ -30,6 +31,7 @@
 pub mod data;
 pub mod device;
 pub mod emit;
+pub mod import;
 pub mod model;
 pub mod ops;
 pub mod quantize;

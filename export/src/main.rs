@@ -26,6 +26,8 @@ enum Command {
     Train(command::train::Args),
     /// How fast a model trains here.
     Speed(command::speed::Args),
+    /// Public weights into a bundle.
+    Import(command::import::Args),
     /// A checkpoint into a bundle.
     Emit(command::emit::Args),
     /// The int8 form into a bundle.
@@ -49,6 +51,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Train(args) => command::train::run(&args),
         Command::Speed(args) => command::speed::run(&args),
+        Command::Import(args) => command::import::run(&args),
         Command::Emit(args) => command::emit::run(&args),
         Command::Quantize(args) => command::quantize::run(&args),
         Command::Verify(args) => command::verify::run(&args),

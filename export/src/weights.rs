@@ -36,6 +36,36 @@ impl Weights {
         self.0.get(key).with_context(|| format!("the weights have no tensor `{key}`"))
     }
 
+    /// Whether there is a tensor of that key.
+    #[must_use]
+    pub fn contains(&self, key: &str) -> bool {
+        self.0.contains_key(key)
+    }
+
+    /// The tensor of that key, which is then no longer here.
+    ///
+    /// # Errors
+    /// Names the key when it is missing.
+    pub fn take(&mut self, key: &str) -> anyhow::Result<Weight> {
+        self.0.remove(key).with_context(|| format!("the weights have no tensor `{key}`"))
+    }
+
+    /// The tensors whose keys `chosen` names, and the others.
+    #[must_use]
+    pub fn partition(self, chosen: impl Fn(&str) -> bool) -> (Self, Self) {
+        let (chosen, others) = self.0.into_iter().partition(|(key, _)| chosen(key));
+        (Self(chosen), Self(others))
+    }
+
+    /// These tensors after `change` was made to each.
+    #[must_use]
+    pub fn map(mut self, mut change: impl FnMut(&str, &mut Weight)) -> Self {
+        for (key, weight) in &mut self.0 {
+            change(key, weight);
+        }
+        self
+    }
+
     /// All tensors in key order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Weight)> {
         self.0.iter().map(|(key, weight)| (key.as_str(), weight))

@@ -4,8 +4,12 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
+use crate::graph::Subject;
 use crate::onnx::Bytes;
-use crate::{BundleFile, Error, FileEntry, Files, MANIFEST_FILE, Manifest, ModelSpec, Part, Precision, graph};
+use crate::{
+    BundleFile, Classifier, Error, FileEntry, Files, MANIFEST_FILE, Manifest, ModelSpec, Part, Precision, classifier,
+    graph,
+};
 
 /// The most bytes that a manifest may have.
 const MAX_MANIFEST_BYTES: u64 = 1 << 20;
@@ -17,6 +21,7 @@ const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 pub struct Bundle {
     manifest: Manifest,
     files: Files,
+    labels: Option<Vec<String>>,
     card: String,
 }
 
@@ -84,6 +89,24 @@ impl Bundle {
         self.files.get(&BundleFile::Graph(part, precision)).map(AsRef::as_ref)
     }
 
+    /// What the bundle says of its classifier; `None` in a model that was not fine-tuned.
+    #[must_use]
+    pub const fn classifier(&self) -> Option<&Classifier> {
+        self.manifest.classifier.as_ref()
+    }
+
+    /// The ONNX file of the classifier, if the bundle has one.
+    #[must_use]
+    pub fn classifier_graph(&self) -> Option<&[u8]> {
+        self.files.get(&BundleFile::Classifier).map(AsRef::as_ref)
+    }
+
+    /// The classes' names in the order of the logits, if the bundle has them.
+    #[must_use]
+    pub fn labels(&self) -> Option<&[String]> {
+        self.labels.as_deref()
+    }
+
     /// The golden file: a safetensors file of inputs and the answers that they must give.
     #[must_use]
     pub fn golden(&self) -> &[u8] {
@@ -110,21 +133,29 @@ impl Bundle {
         let manifest_path = label.join(MANIFEST_FILE);
         let manifest = Manifest::from_toml(text(&manifest_path, manifest)?, &manifest_path)?;
         let mut files = Files::new();
+        let mut labels = None;
         let mut card = String::new();
         for (&file, entry) in manifest.files() {
             let path = label.join(file.name());
             let contents = read(&path, file, entry)?;
             check_hash(&path, file, entry, &contents)?;
-            match file {
-                BundleFile::Graph(part, _) => {
-                    graph::check(&path, part, manifest.spec(), &contents)?;
+            match (file, &manifest.classifier) {
+                (BundleFile::Graph(part, _), _) => {
+                    graph::check(&path, Subject::Part(part), manifest.spec(), &contents)?;
                 }
-                BundleFile::Card => text(&path, &contents)?.clone_into(&mut card),
-                BundleFile::Golden => {}
+                (BundleFile::Classifier, Some(classifier)) => {
+                    graph::check(&path, Subject::Classifier(*classifier), manifest.spec(), &contents)?;
+                }
+                (BundleFile::Labels, Some(Classifier { classes, .. })) => {
+                    labels = Some(classifier::labels(&path, text(&path, &contents)?, *classes)?);
+                }
+                (BundleFile::Card, _) => text(&path, &contents)?.clone_into(&mut card),
+                // A classifier's files without its table were refused with the manifest.
+                (BundleFile::Golden | BundleFile::Classifier | BundleFile::Labels, _) => {}
             }
             files.insert(file, contents);
         }
-        Ok(Self { manifest, files, card })
+        Ok(Self { manifest, files, labels, card })
     }
 }
 

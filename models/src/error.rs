@@ -176,6 +176,44 @@ pub enum Error {
         field: String,
     },
 
+    /// A manifest that lists a classifier's file for a model without a classifier.
+    #[error("{file}: `{field}` is listed, but `classifier` is not there: remove the file or describe the classifier")]
+    ClassifierWithoutTable {
+        /// The manifest.
+        file: PathBuf,
+        /// The field, such as `files."labels.txt"`.
+        field: String,
+    },
+
+    /// A manifest that describes a classifier and does not list its graph.
+    #[error("{file}: `{field}` is not listed, though `classifier` describes it: export the bundle again")]
+    ClassifierNotListed {
+        /// The manifest.
+        file: PathBuf,
+        /// The field.
+        field: String,
+    },
+
+    /// A file of labels with more or fewer lines than there are classes.
+    #[error("{file} has {found} lines, the manifest says `classifier.classes` = {expected}: write one line a class")]
+    Labels {
+        /// The labels.
+        file: PathBuf,
+        /// The classes.
+        expected: usize,
+        /// The lines.
+        found: usize,
+    },
+
+    /// A line of labels with nothing on it.
+    #[error("{file}: line {line} is empty: name every class")]
+    LabelEmpty {
+        /// The labels.
+        file: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
+
     /// A manifest that cannot be written as TOML.
     #[error("{file} cannot be written: {reason}: shorten or round what `training` and `quality` hold")]
     ManifestWrite {

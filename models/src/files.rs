@@ -23,6 +23,10 @@ pub type Files = BTreeMap<BundleFile, Bytes>;
 pub enum BundleFile {
     /// `encoder.onnx`, `decoder.onnx`, `encoder.int8.onnx` or `decoder.int8.onnx`.
     Graph(Part, Precision),
+    /// `classifier.onnx`: tokens to a number for each class.
+    Classifier,
+    /// `labels.txt`: the classes' names.
+    Labels,
     /// `golden.safetensors`: inputs and the answers that they must give.
     Golden,
     /// `CARD.md`: the model card.
@@ -31,11 +35,13 @@ pub enum BundleFile {
 
 impl BundleFile {
     /// Every file that a manifest may list.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Graph(Part::Encoder, Precision::F32),
         Self::Graph(Part::Decoder, Precision::F32),
         Self::Graph(Part::Encoder, Precision::Int8),
         Self::Graph(Part::Decoder, Precision::Int8),
+        Self::Classifier,
+        Self::Labels,
         Self::Golden,
         Self::Card,
     ];
@@ -48,6 +54,8 @@ impl BundleFile {
             Self::Graph(Part::Decoder, Precision::F32) => "decoder.onnx",
             Self::Graph(Part::Encoder, Precision::Int8) => "encoder.int8.onnx",
             Self::Graph(Part::Decoder, Precision::Int8) => "decoder.int8.onnx",
+            Self::Classifier => "classifier.onnx",
+            Self::Labels => "labels.txt",
             Self::Golden => "golden.safetensors",
             Self::Card => "CARD.md",
         }

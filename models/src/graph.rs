@@ -8,13 +8,22 @@ use std::path::Path;
 use prost::Message as _;
 
 use crate::onnx::{Bytes, ModelProto, NodeProto, TensorProto, data_type};
-use crate::{Error, ModelSpec, Part};
+use crate::{Classifier, Error, ModelSpec, Part};
 
 const IR_VERSIONS: RangeInclusive<i64> = 8..=10;
 const OPSETS: RangeInclusive<i64> = 17..=18;
 
-/// Checks the file that holds `part` of the model that `spec` describes; `file` is the name that errors give it.
-pub(crate) fn check(file: &Path, part: Part, spec: &ModelSpec, contents: &Bytes) -> Result<(), Error> {
+/// What a graph is to compute.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Subject {
+    /// Half of a masked autoencoder.
+    Part(Part),
+    /// Tokens to logits.
+    Classifier(Classifier),
+}
+
+/// Checks the file that holds `subject` of the model that `spec` describes; `file` is the name that errors give it.
+pub(crate) fn check(file: &Path, subject: Subject, spec: &ModelSpec, contents: &Bytes) -> Result<(), Error> {
     // From `Bytes`, weights are shared with the buffer and not copied.
     let model =
         ModelProto::decode(contents.clone()).map_err(|reason| Error::GraphSyntax { file: file.to_owned(), reason })?;
@@ -28,7 +37,7 @@ pub(crate) fn check(file: &Path, part: Part, spec: &ModelSpec, contents: &Bytes)
     for constant in &graph.initializer {
         check_constant(file, &|| constant.name.clone(), constant)?;
     }
-    ports::check(file, part, spec, graph)
+    ports::check(file, subject, spec, graph)
 }
 
 fn check_versions(file: &Path, model: &ModelProto) -> Result<(), Error> {

@@ -17,6 +17,7 @@
 //! | --- | --- |
 //! | `grid.rs` | [`PatchGrid`]: the cutting of a picture into patches |
 //! | `spec.rs` | [`ModelSpec`], [`Family`], [`Transformer`]: the model's numbers, each in range |
+//! | `classifier.rs` | [`Classifier`]: what a fine-tuned model has beyond its encoder |
 //! | `precision.rs` | [`Precision`], [`Part`]: which of a bundle's graphs is meant |
 //! | `manifest.rs` | [`Manifest`]: `manifest.toml` |
 //! | `files.rs` | [`BundleFile`]: the only file names a bundle may list |
@@ -29,6 +30,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests unwrap freely"))]
 
 mod bundle;
+mod classifier;
 mod embedded;
 mod error;
 mod files;
@@ -41,6 +43,7 @@ mod spec;
 mod write;
 
 pub use bundle::Bundle;
+pub use classifier::{Classifier, NormPlace, Pool};
 pub use embedded::{embedded, shipped};
 pub use error::Error;
 pub use files::{BundleFile, FileEntry, Files, MANIFEST_FILE, MAX_FILE_BYTES};

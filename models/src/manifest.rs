@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BundleFile, Error, FileEntry, Files, MAX_FILE_BYTES, ModelSpec, Part, Precision, RawSpec};
+use crate::{BundleFile, Classifier, Error, FileEntry, Files, MAX_FILE_BYTES, ModelSpec, Part, Precision, RawSpec};
 
 /// The version of the manifest that this crate reads and writes.
 pub const FORMAT_VERSION: u32 = 1;
@@ -20,6 +20,9 @@ pub struct Manifest {
     name: String,
     licence: String,
     spec: ModelSpec,
+    /// What a fine-tuned model has beyond its encoder; checked when the manifest is written or read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classifier: Option<Classifier>,
     /// What the model was trained on, how, and for how long.
     pub training: Training,
     /// What was measured of it: numbers by name, such as `psnr_masked_db`.
@@ -83,6 +86,7 @@ struct RawManifest {
     name: String,
     licence: String,
     spec: RawSpec,
+    classifier: Option<Classifier>,
     #[serde(default)]
     training: Training,
     #[serde(default)]
@@ -101,6 +105,7 @@ impl Manifest {
             name: name.to_owned(),
             licence: licence.to_owned(),
             spec,
+            classifier: None,
             training: Training::default(),
             quality: BTreeMap::new(),
             files: BTreeMap::new(),
@@ -114,7 +119,8 @@ impl Manifest {
     /// # Errors
     /// [`Error::ManifestSyntax`], [`Error::UnknownVersion`], [`Error::ManifestField`], [`Error::UnknownFile`] or
     /// [`Error::FileTooLarge`], and those of an incomplete list of files: [`Error::NotListed`], [`Error::NoForm`],
-    /// [`Error::HalfForm`], [`Error::DecoderWithoutSpec`].
+    /// [`Error::HalfForm`], [`Error::DecoderWithoutSpec`], [`Error::ClassifierNotListed`],
+    /// [`Error::ClassifierWithoutTable`].
     pub fn from_toml(text: &str, file: &Path) -> Result<Self, Error> {
         let syntax = |reason| Error::ManifestSyntax { file: file.to_owned(), reason: Box::new(reason) };
         let table: toml::Table = toml::from_str(text).map_err(syntax)?;
@@ -137,6 +143,7 @@ impl Manifest {
             name: raw.name,
             licence: raw.licence,
             spec,
+            classifier: raw.classifier,
             training: raw.training,
             quality: raw.quality,
             files,
@@ -198,6 +205,9 @@ impl Manifest {
         if self.licence.trim().is_empty() {
             return refuse("licence", format!("{:?}", self.licence), "an SPDX name, or words");
         }
+        if let Some(classifier) = &self.classifier {
+            classifier.check().map_err(|error| in_manifest(error, file))?;
+        }
         let training = &self.training;
         let counts = [
             ("training.images", training.images),
@@ -238,10 +248,15 @@ impl Manifest {
                 return Err(Error::NotListed { file: file.to_owned(), field: needed.field() });
             }
         }
+        let has = |listed| self.files.contains_key(&listed);
+        for listed in [BundleFile::Classifier, BundleFile::Labels] {
+            if has(listed) && self.classifier.is_none() {
+                return Err(Error::ClassifierWithoutTable { file: file.to_owned(), field: listed.field() });
+            }
+        }
         let mut forms = 0;
         for precision in Precision::ALL {
             let [encoder, decoder] = Part::ALL.map(|part| BundleFile::Graph(part, precision));
-            let has = |listed| self.files.contains_key(&listed);
             if has(decoder) && self.spec.decoder().is_none() {
                 return Err(Error::DecoderWithoutSpec { file: file.to_owned(), field: decoder.field() });
             }
@@ -256,7 +271,13 @@ impl Manifest {
                 (false, _) => {}
             }
         }
-        if forms == 0 { Err(Error::NoForm { file: file.to_owned() }) } else { Ok(()) }
+        if forms == 0 {
+            return Err(Error::NoForm { file: file.to_owned() });
+        }
+        if self.classifier.is_some() && !has(BundleFile::Classifier) {
+            return Err(Error::ClassifierNotListed { file: file.to_owned(), field: BundleFile::Classifier.field() });
+        }
+        Ok(())
     }
 }
 

@@ -101,6 +101,13 @@ pub enum Error {
         bundle: String,
     },
 
+    /// The model tells no classes apart.
+    #[error("bundle `{bundle}` has no classifier: it gives features, and names no classes")]
+    ClassifierMissing {
+        /// The bundle's name.
+        bundle: String,
+    },
+
     /// The model predicts pixels normalized patch by patch, and a hidden patch's own are not known.
     #[error(
         "bundle `{bundle}` predicts each patch normalized by its own mean and variance, which are not \
@@ -163,6 +170,17 @@ pub enum Error {
         bundle: String,
         /// Which of its graphs.
         part: glimpse_models::Part,
+        /// What the engine was at: planning or running.
+        doing: &'static str,
+        /// What the engine says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+
+    /// The inference engine refused the classifier's graph or failed in it.
+    #[error("bundle `{bundle}`: {doing} the classifier failed")]
+    ClassifierEngine {
+        /// The bundle's name.
+        bundle: String,
         /// What the engine was at: planning or running.
         doing: &'static str,
         /// What the engine says.

@@ -1,10 +1,10 @@
 //! A bundle's model, ready to run.
 
 use glimpse_models::{Bundle, ModelSpec, Part, PatchGrid, Precision};
-use ndarray::{ArrayView2, ArrayViewMut1};
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1};
 use tract_onnx::prelude::{TValue, TractError, TractResult};
 
-use crate::cpu::{Buffer, Plan, Threads};
+use crate::cpu::{Buffer, ClassifierPlan, Plan, Threads};
 use crate::{Error, Mask, Result};
 
 /// How a model is run.
@@ -36,6 +36,7 @@ pub struct Model {
     spec: ModelSpec,
     encoder: Plan,
     decoder: Option<Plan>,
+    classifier: Option<ClassifierPlan>,
     patches: Buffer,
     positions: Buffer,
     restore: Buffer,
@@ -47,7 +48,7 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::FormMissing`] if the bundle has no int8 form and that is asked for, [`Error::Threads`] if that many
-    /// threads cannot be had, [`Error::Engine`] if the engine refuses a graph.
+    /// threads cannot be had, [`Error::Engine`] or [`Error::ClassifierEngine`] if the engine refuses a graph.
     pub fn load(bundle: &Bundle, options: &Options) -> Result<Self> {
         let threads = Threads::new(options.threads)?;
         let form = form(bundle, options.precision);
@@ -56,11 +57,16 @@ impl Model {
             let onnx = bundle.graph(part, form).ok_or_else(missing)?;
             Plan::new(part, bundle.spec(), onnx, &threads).map_err(engine(bundle.name(), part, "planning"))
         };
+        let classifier = |(classifier, onnx)| {
+            ClassifierPlan::new(classifier, bundle.spec(), onnx, &threads)
+                .map_err(classifier_engine(bundle.name(), "planning"))
+        };
         Ok(Self {
             bundle: bundle.name().to_owned(),
             spec: *bundle.spec(),
             encoder: plan(Part::Encoder)?,
             decoder: bundle.spec().decoder().map(|_| plan(Part::Decoder)).transpose()?,
+            classifier: bundle.classifier().zip(bundle.classifier_graph()).map(classifier).transpose()?,
             patches: Buffer::default(),
             positions: Buffer::default(),
             restore: Buffer::default(),
@@ -126,6 +132,29 @@ impl Model {
         matrix(self.answer.insert(painted), shape).map_err(&failed)
     }
 
+    /// A number for each class that the model was fine-tuned to tell apart, the largest for the likeliest; the bundle's
+    /// labels name them in this order. Their softmax is a probability each.
+    ///
+    /// # Shapes
+    /// - `patches`: `[L, P·P·3]`, all of the picture's; the masked ones are not read
+    /// - returns `[K]`, valid until the next call
+    ///
+    /// # Units
+    /// In: normalized by the spec's mean and std. Out: logits.
+    ///
+    /// # Errors
+    /// [`Error::ClassifierMissing`] if the model has none, [`Error::ClassifierEngine`] if the engine fails in it, and
+    /// those of [`Model::encode`].
+    pub fn classify(&mut self, patches: ArrayView2<f32>, mask: &Mask) -> Result<ArrayView1<'_, f32>> {
+        let tokens = self.tokens(patches, mask)?;
+        let missing = || Error::ClassifierMissing { bundle: self.bundle.clone() };
+        let classifier = self.classifier.as_mut().ok_or_else(missing)?;
+        let failed = classifier_engine(&self.bundle, "running");
+        let logits = classifier.run(tokens).map_err(&failed)?;
+        let classes = classifier.classes();
+        vector(self.answer.insert(logits), classes).map_err(&failed)
+    }
+
     /// Runs the encoder: `[N+1, C]`.
     fn tokens(&mut self, patches: ArrayView2<f32>, mask: &Mask) -> Result<TValue> {
         let (grid, visible) = (self.grid(), mask.visible());
@@ -159,6 +188,16 @@ fn form(bundle: &Bundle, asked: Precision) -> Precision {
 /// The engine's answer as a matrix.
 fn matrix(answer: &TValue, shape: [usize; 2]) -> TractResult<ArrayView2<'_, f32>> {
     Ok(ArrayView2::from_shape(shape, answer.try_as_plain_ram()?.as_slice::<f32>()?)?)
+}
+
+/// The engine's answer as a vector.
+fn vector(answer: &TValue, len: usize) -> TractResult<ArrayView1<'_, f32>> {
+    Ok(ArrayView1::from_shape(len, answer.try_as_plain_ram()?.as_slice::<f32>()?)?)
+}
+
+/// Says that it was the classifier that the engine failed in.
+fn classifier_engine(bundle: &str, doing: &'static str) -> impl Fn(TractError) -> Error {
+    move |source| Error::ClassifierEngine { bundle: bundle.to_owned(), doing, source: source.into() }
 }
 
 /// Says which graph the engine failed in.

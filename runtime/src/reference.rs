@@ -11,10 +11,12 @@
 //! | `pixels.rs` | hidden pixels to hidden patches |
 //! | `linear.rs`, `layer_norm.rs`, `gelu.rs`, `attention.rs` | a transformer's operators |
 //! | `transformer.rs` | [`encoder`] and [`decoder`]: the whole model |
+//! | `classifier.rs` | [`classifier`]: tokens to classes |
 //! | `tolerance.rs` | [`tolerance`]: how close is close enough |
 //! | `weights.rs` | [`Weights`]: a graph's weights by name |
 
 mod attention;
+mod classifier;
 mod gelu;
 mod layer_norm;
 mod linear;
@@ -26,6 +28,7 @@ mod transformer;
 mod weights;
 
 pub use attention::attention;
+pub use classifier::classifier;
 pub use gelu::gelu;
 pub use layer_norm::layer_norm;
 pub use linear::linear;

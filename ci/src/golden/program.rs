@@ -85,6 +85,14 @@ impl ExportProgram {
         process::run(&mut command).or_else(|error| if answers.is_file() { Ok(()) } else { Err(error) })
     }
 
+    /// Imports the weights at `source` as the bundle `bundle`; the most memory that this took, where the system tells.
+    ///
+    /// # Errors
+    /// When they cannot be imported.
+    pub fn import(&self, source: &Path, bundle: &Path) -> anyhow::Result<Option<u64>> {
+        process::run_watched(self.command("import").arg(source).arg("--out").arg(bundle))
+    }
+
     fn command(&self, subcommand: &str) -> Command {
         let mut command = Command::new(&self.path);
         command.arg(subcommand);

@@ -1,6 +1,7 @@
 //! The program's commands, one a file.
 
 pub mod emit;
+pub mod import;
 pub mod quantize;
 pub mod recipe;
 mod sizes;

@@ -55,7 +55,7 @@ pub struct Args {
     /// Folder for the report as Markdown and JSON, and a contact sheet: masked, mean fill, Telea, Navier–Stokes, Glimpse, original.
     #[arg(short, long, value_name = "FOLDER")]
     output: Option<PathBuf>,
-    /// File for the runtime's answers to the golden inputs, `<case>.<precision>.tokens` and `.painted`.
+    /// File for the runtime's answers to the golden inputs, `<case>.<precision>.tokens`, `.painted`, `.logits`.
     #[arg(long, value_name = "FILE.safetensors")]
     answers: Option<PathBuf>,
     /// Write the painting quality into the bundle's manifest, where `glimpse info` finds it.

@@ -4,9 +4,12 @@ use std::fmt::Write as _;
 
 use glimpse_models::{ModelSpec, Part, Training, Transformer};
 
+use super::Description;
+
 /// A short card in Markdown.
 #[must_use]
-pub fn card(name: &str, licence: &str, spec: &ModelSpec, training: &Training) -> String {
+pub fn card(name: &str, licence: &str, description: &Description) -> String {
+    let Description { spec, classifier, training, .. } = description;
     let side = spec.image_side();
     let mut card = format!(
         "# {name}\n\nA masked autoencoder (arXiv:2111.06377) for pictures of {side}×{side} px in patches of {patch} px.\n\n\
@@ -17,8 +20,12 @@ pub fn card(name: &str, licence: &str, spec: &ModelSpec, training: &Training) ->
     if let Some(decoder) = spec.decoder() {
         row(&mut card, "Decoder", stack(decoder, spec.parameters(Part::Decoder)));
     }
+    if let Some(classifier) = classifier {
+        row(&mut card, "Classifier", format!("{} classes", classifier.classes));
+    }
     row(&mut card, "Licence", licence);
-    row(&mut card, "Good for", purpose(spec));
+    let tells_apart = if classifier.is_some() { "telling its classes apart; " } else { "" };
+    row(&mut card, "Good for", format!("{tells_apart}{}", purpose(spec)));
 
     card.push_str("\n## Training\n\n");
     let before = card.len();
@@ -85,11 +92,11 @@ mod tests {
     #[test]
     fn a_card_says_what_is_known_and_what_the_model_cannot_do() {
         let training = Training { steps: Some(12), data: Some("a `folder`".to_owned()), ..Training::default() };
-        let text = card("small", "MIT", &small_spec(true), &training);
+        let text = card("small", "MIT", &Description::new(small_spec(true), training));
         assert!(text.starts_with("# small\n"));
         assert!(text.contains("- steps: `12`\n") && text.contains("- data: `a 'folder'`\n") && !text.contains("seed"));
         assert!(text.contains("| Licence | MIT |\n| Good for | features and painting |\n"));
-        let text = card("small", "MIT", &small_spec(false), &Training::default());
+        let text = card("small", "MIT", &Description::new(small_spec(false), Training::default()));
         assert!(
             text.contains("it has no decoder") && text.contains("Nothing is recorded.") && !text.contains("| Decoder")
         );

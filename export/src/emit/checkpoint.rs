@@ -3,17 +3,56 @@
 use std::path::Path;
 
 use anyhow::Context;
-use glimpse_models::{ModelSpec, Training};
+use glimpse_models::{Classifier, ModelSpec, Training};
 
 use super::inventory;
 use crate::train::checkpoint;
 use crate::weights::Weights;
 
-/// A model that was trained or imported. Its weights fit its spec.
+/// What is known of a model beside its weights.
+#[derive(Clone, Debug)]
+pub struct Description {
+    /// What the model is.
+    pub spec: ModelSpec,
+    /// What a fine-tuned model has beyond its encoder.
+    pub classifier: Option<Classifier>,
+    /// The classes' names, one for each.
+    pub class_names: Option<Vec<String>>,
+    /// What it was trained on, how, and for how long.
+    pub training: Training,
+}
+
+impl Description {
+    /// A model without a classifier.
+    #[must_use]
+    pub const fn new(spec: ModelSpec, training: Training) -> Self {
+        Self { spec, classifier: None, class_names: None, training }
+    }
+
+    /// Reads the description of the checkpoint in `folder`: `spec.toml` and, where they are there, `training.toml`,
+    /// `classifier.toml` and `labels.txt`.
+    ///
+    /// # Errors
+    /// Names the file that is missing or cannot be understood.
+    pub fn read(folder: &Path) -> anyhow::Result<Self> {
+        let there = |name: &str| Some(folder.join(name)).filter(|path| path.exists());
+        let class_names = match there("labels.txt") {
+            Some(path) => {
+                let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+                Some(text.lines().map(str::to_owned).collect())
+            }
+            None => None,
+        };
+        let classifier = there("classifier.toml").map(|path| checkpoint::read_toml(&path)).transpose()?;
+        let training = there("training.toml").map(|path| checkpoint::read_toml(&path)).transpose()?;
+        Ok(Self { spec: checkpoint::spec(folder)?, classifier, class_names, training: training.unwrap_or_default() })
+    }
+}
+
+/// A model that was trained or imported. Its weights fit its description.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
-    spec: ModelSpec,
-    training: Training,
+    description: Description,
     weights: Weights,
 }
 
@@ -22,9 +61,9 @@ impl Checkpoint {
     ///
     /// # Errors
     /// Lists every tensor that is missing, surplus, of another shape or not finite.
-    pub fn new(spec: ModelSpec, training: Training, weights: Weights) -> anyhow::Result<Self> {
-        inventory::check(&spec, &weights)?;
-        Ok(Self { spec, training, weights })
+    pub fn new(description: Description, weights: Weights) -> anyhow::Result<Self> {
+        inventory::check(&description.spec, description.classifier.as_ref(), &weights)?;
+        Ok(Self { description, weights })
     }
 
     /// Reads the checkpoint `path`, or the newest one of the run in it. One that was not trained here need not say
@@ -34,23 +73,21 @@ impl Checkpoint {
     /// Names the file that is missing or cannot be understood; otherwise as [`Checkpoint::new`].
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let folder = checkpoint::find(path)?;
-        let spec = checkpoint::spec(&folder)?;
-        let has_training = folder.join("training.toml").exists();
-        let training = if has_training { checkpoint::training(&folder)? } else { Training::default() };
+        let description = Description::read(&folder)?;
         let weights = checkpoint::weights(&folder)?;
-        Self::new(spec, training, weights).with_context(|| format!("{} cannot be emitted", folder.display()))
+        Self::new(description, weights).with_context(|| format!("{} cannot be emitted", folder.display()))
     }
 
     /// What the model is.
     #[must_use]
     pub const fn spec(&self) -> &ModelSpec {
-        &self.spec
+        &self.description.spec
     }
 
-    /// What it was trained on, how, and for how long.
+    /// What is known of it beside its weights.
     #[must_use]
-    pub const fn training(&self) -> &Training {
-        &self.training
+    pub const fn description(&self) -> &Description {
+        &self.description
     }
 
     /// Its weights, by checkpoint key.

@@ -5,10 +5,9 @@ use glimpse_models::{ModelSpec, Transformer};
 
 use super::block::block;
 use super::graph::GraphBuilder;
-use crate::model::sin_cos_positions;
 use crate::weights::Weights;
 
-/// Writes the decoder of `spec`, whose size is `stack`, with `weights`.
+/// Writes the decoder of `spec`, whose size is `stack`, with `weights`, which are moved into it.
 ///
 /// # Shapes
 /// The graph's own:
@@ -20,7 +19,7 @@ use crate::weights::Weights;
 ///
 /// # Source
 /// He et al. 2021, arXiv:2111.06377, section 3.
-pub fn decoder(spec: &ModelSpec, stack: Transformer, weights: &Weights) -> anyhow::Result<Vec<u8>> {
+pub fn decoder(spec: &ModelSpec, stack: Transformer, weights: &mut Weights) -> anyhow::Result<Vec<u8>> {
     let grid = spec.grid();
     let (l, d) = (grid.len(), stack.width);
     let doc = "Tokens and where each place of the grid finds its own (0: masked) to every patch of the picture.";
@@ -35,7 +34,7 @@ pub fn decoder(spec: &ModelSpec, stack: Transformer, weights: &Weights) -> anyho
     let mask = graph.weight("mask_token")?; // [1, D]
     let choices = graph.concat_rows("restore.choices", &mask, &visible); // [N+1, D]
     let x = graph.node("Gather", "restore.gathered", &[&choices, &restore], Vec::new()); // [L, D]
-    let table = graph.constant_f32("decoder_pos_embed", &[l, d], &sin_cos_positions(&grid, d)); // [L, D]
+    let table = graph.positions("decoder_pos_embed", &grid, d); // [L, D]
     let x = graph.node("Add", "restore.placed", &[&x, &table], Vec::new()); // [L, D]
     let mut x = graph.concat_rows("decoder_blocks.input", &class, &x); // [L+1, D]
     for i in 0..stack.depth {

@@ -1,14 +1,13 @@
 //! The encoder as an ONNX file: visible patches and their positions in, tokens out.
 
-use glimpse_models::ModelSpec;
 use glimpse_models::onnx::Dimension;
+use glimpse_models::{ModelSpec, NormPlace};
 
 use super::block::block;
 use super::graph::GraphBuilder;
-use crate::model::sin_cos_positions;
 use crate::weights::Weights;
 
-/// Writes the encoder of `spec` with `weights`.
+/// Writes the encoder of `spec` with `weights`, which are moved into it.
 ///
 /// # Shapes
 /// The graph's own:
@@ -20,7 +19,7 @@ use crate::weights::Weights;
 ///
 /// # Source
 /// He et al. 2021, arXiv:2111.06377, section 3.
-pub fn encoder(spec: &ModelSpec, weights: &Weights) -> anyhow::Result<Vec<u8>> {
+pub fn encoder(spec: &ModelSpec, norm: NormPlace, weights: &mut Weights) -> anyhow::Result<Vec<u8>> {
     let (grid, stack) = (spec.grid(), spec.encoder());
     let c = stack.width;
     let doc = "Visible patches of a picture and their places in its grid to tokens, the class token first.";
@@ -29,15 +28,17 @@ pub fn encoder(spec: &ModelSpec, weights: &Weights) -> anyhow::Result<Vec<u8>> {
     let positions = graph.input_i64("positions", vec![Dimension::symbol("N")]);
 
     let x = graph.linear("patch_embed", &patches)?; // [N, C]
-    let table = graph.constant_f32("pos_embed", &[grid.len(), c], &sin_cos_positions(&grid, c)); // [L, C]
+    let table = graph.positions("pos_embed", &grid, c); // [L, C]
     let places = graph.node("Gather", "pos_embed.gathered", &[&table, &positions], Vec::new()); // [N, C]
     let x = graph.node("Add", "patch_embed.placed", &[&x, &places], Vec::new()); // [N, C]
-    // The class token stands at no place: nothing is added to it.
+    // The class token stands at no place: nothing is added to it here.
     let class = graph.weight("cls_token")?; // [1, C]
     let mut x = graph.concat_rows("blocks.input", &class, &x); // [N+1, C]
     for i in 0..stack.depth {
         x = block(&mut graph, &format!("blocks.{i}"), stack, &x)?; // [N+1, C]
     }
-    graph.layer_norm("norm", &x)?; // [N+1, C]
+    if norm == NormPlace::Encoder {
+        graph.layer_norm("norm", &x)?; // [N+1, C]
+    }
     Ok(graph.finish("tokens", vec![Dimension::symbol("N + 1"), Dimension::fixed(c)]))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, bail, ensure};
 use burn::tensor::Device;
-use glimpse_models::{ModelSpec, RawSpec, Transformer};
+use glimpse_models::{Classifier, ModelSpec, NormPlace, Part, RawSpec, Transformer};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_pcg::Pcg64;
@@ -12,7 +12,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::inventory::inventory;
 use super::picture::normalized_patches;
-use crate::model::{Answer, Mae, answer};
+use crate::model::{Answer, ClassifierHead, Mae, answer};
 use crate::weights::Weights;
 
 /// Seed of the pictures and of the choice of patches.
@@ -44,26 +44,36 @@ pub struct Case {
 ///
 /// # Errors
 /// When the weights do not fit the spec.
-pub fn cases(spec: &ModelSpec, weights: &Weights) -> anyhow::Result<Vec<Case>> {
+pub fn cases(spec: &ModelSpec, classifier: Option<&Classifier>, weights: Weights) -> anyhow::Result<Vec<Case>> {
     let questions = questions(spec);
-    let answers = answers(spec, weights, &questions)?;
+    let answers = answers(spec, classifier, weights, &questions)?;
     Ok(questions.into_iter().zip(answers).map(|(question, answer)| Case { question, answer }).collect())
 }
 
-/// What the model of `spec` and `weights` answers, on the CPU in f32; an encoder alone paints nothing.
+/// What the model of `spec` and `weights` answers, on the CPU in f32; an encoder alone paints nothing. The weights are
+/// moved into the model, so that they are in memory once.
 ///
 /// # Errors
 /// When the weights do not fit the spec.
-pub fn answers(spec: &ModelSpec, weights: &Weights, questions: &[Question]) -> anyhow::Result<Vec<Answer>> {
+pub fn answers(
+    spec: &ModelSpec,
+    classifier: Option<&Classifier>,
+    weights: Weights,
+    questions: &[Question],
+) -> anyhow::Result<Vec<Answer>> {
     let device = Device::flex();
+    let norm = classifier.map_or(NormPlace::Encoder, |classifier| classifier.norm);
+    // Without a classifier its weights are surplus, which the model is to name.
+    let (of_head, mut weights) = weights.partition(|key| classifier.is_some() && ClassifierHead::owns(key));
+    let head = classifier.map(|&classifier| ClassifierHead::taking(spec, classifier, of_head, &device)).transpose()?;
     let model = if spec.decoder().is_some() {
-        Mae::from_weights(spec, weights, &device)?
+        Mae::taking(spec, norm, weights, &device)?
     } else {
-        let (spec, weights) = with_blank_decoder(spec, weights)?;
-        Mae::from_weights(&spec, &weights, &device)?
+        let spec = with_blank_decoder(spec, &mut weights)?;
+        Mae::taking(&spec, norm, weights, &device)?
     };
     let ask = |question: &Question| {
-        let mut said = answer(&model, &question.patches, &question.positions, &question.restore)?;
+        let mut said = answer(&model, head.as_ref(), &question.patches, &question.positions, &question.restore)?;
         if spec.decoder().is_none() {
             said.painted.clear();
         }
@@ -72,16 +82,15 @@ pub fn answers(spec: &ModelSpec, weights: &Weights, questions: &[Question]) -> a
     questions.iter().map(ask).collect()
 }
 
-/// The same encoder beside the smallest decoder, all zeros: burn's model always has both.
-fn with_blank_decoder(spec: &ModelSpec, weights: &Weights) -> anyhow::Result<(ModelSpec, Weights)> {
+/// Puts the smallest decoder, all zeros, beside an encoder: burn's model always has both. Returns the spec of the two.
+fn with_blank_decoder(spec: &ModelSpec, weights: &mut Weights) -> anyhow::Result<ModelSpec> {
     let smallest = Transformer { width: 4, depth: 1, heads: 1 };
     let spec = ModelSpec::new(RawSpec { decoder: Some(smallest), ..RawSpec::from(*spec) })?;
-    let mut weights = weights.clone();
-    for (key, shape) in inventory(&spec, glimpse_models::Part::Decoder) {
+    for (key, shape) in inventory(&spec, Part::Decoder) {
         let values = vec![0.0; shape.iter().product()];
         weights.insert(key, shape, values);
     }
-    Ok((spec, weights))
+    Ok(spec)
 }
 
 /// One patch, a quarter of them and all of them, each of a picture of its own.
@@ -109,8 +118,8 @@ fn questions(spec: &ModelSpec) -> Vec<Question> {
     (SEED..).zip(counts).map(ask).collect()
 }
 
-/// The cases as a safetensors file: `<case>.patches`, `.positions`, `.tokens` and, if the model paints, `.restore` and
-/// `.painted`. The same cases give the same bytes.
+/// The cases as a safetensors file: `<case>.patches`, `.positions`, `.tokens`; if the model paints, `.restore` and
+/// `.painted`; if it classifies, `.logits`. The same cases give the same bytes.
 ///
 /// # Errors
 /// When safetensors refuses a tensor.
@@ -126,6 +135,9 @@ pub fn to_bytes(spec: &ModelSpec, cases: &[Case]) -> anyhow::Result<Vec<u8>> {
         if spec.decoder().is_some() {
             tensors.push((key("restore"), Dtype::I64, vec![l], i64_bytes(&question.restore)));
             tensors.push((key("painted"), Dtype::F32, vec![l, patch_len], f32_bytes(&answer.painted)));
+        }
+        if !answer.logits.is_empty() {
+            tensors.push((key("logits"), Dtype::F32, vec![answer.logits.len()], f32_bytes(&answer.logits)));
         }
     }
     let views = tensors

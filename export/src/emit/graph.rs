@@ -7,19 +7,27 @@ use glimpse_models::onnx::{
     OperatorSetIdProto, TensorProto, ValueInfoProto, data_type,
 };
 
+use glimpse_models::PatchGrid;
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
+
+use crate::model::sin_cos_positions;
 use crate::weights::Weights;
+
+/// Numbers of the fields in `onnx.proto`: `ModelProto.graph` and `GraphProto.initializer`.
+const MODEL_GRAPH: u32 = 7;
+const GRAPH_INITIALIZER: u32 = 5;
 
 /// A graph that is being written. Values go by name; each method that adds a node returns the name of what it makes.
 pub struct GraphBuilder<'a> {
     graph: GraphProto,
-    weights: &'a Weights,
+    weights: &'a mut Weights,
     layer_norm_epsilon: f32,
     constants: BTreeSet<String>,
 }
 
 impl<'a> GraphBuilder<'a> {
-    /// An empty graph whose weights will come from `weights`.
-    pub fn new(name: &str, doc: &str, weights: &'a Weights, layer_norm_epsilon: f64) -> Self {
+    /// An empty graph whose weights will be moved out of `weights`.
+    pub fn new(name: &str, doc: &str, weights: &'a mut Weights, layer_norm_epsilon: f64) -> Self {
         let graph = GraphProto { name: name.to_owned(), doc_string: doc.to_owned(), ..GraphProto::default() };
         Self { graph, weights, layer_norm_epsilon: layer_norm_epsilon as f32, constants: BTreeSet::new() }
     }
@@ -41,8 +49,8 @@ impl<'a> GraphBuilder<'a> {
     /// # Errors
     /// When the checkpoint has no such key.
     pub fn weight(&mut self, key: &str) -> anyhow::Result<String> {
-        let weight = self.weights.get(key)?;
         if self.constants.insert(key.to_owned()) {
+            let weight = self.weights.take(key)?;
             self.graph.initializer.push(TensorProto::from_f32(key, &weight.shape, &weight.values));
         }
         Ok(key.to_owned())
@@ -62,6 +70,15 @@ impl<'a> GraphBuilder<'a> {
             self.graph.initializer.push(TensorProto::from_i64(name, &[values.len()], values));
         }
         name.to_owned()
+    }
+
+    /// The table of positions `key`: the weight of that name, or else sines and cosines.
+    ///
+    /// # Shapes
+    /// - the constant: `[L, width]`
+    pub fn positions(&mut self, key: &str, grid: &PatchGrid, width: usize) -> String {
+        let table = self.weights.take(key).map_or_else(|_| sin_cos_positions(grid, width), |stored| stored.values);
+        self.constant_f32(key, &[grid.len(), width], &table)
     }
 
     /// One operator with one output, which is named `name`.
@@ -122,14 +139,55 @@ impl<'a> GraphBuilder<'a> {
             last.output = vec![name.to_owned()];
         }
         self.graph.output.push(ValueInfoProto::tensor(name, data_type::FLOAT, shape));
-        let model = ModelProto {
-            ir_version: IR_VERSION,
-            producer_name: "glimpse-export".to_owned(),
-            producer_version: env!("CARGO_PKG_VERSION").to_owned(),
-            graph: Some(self.graph),
-            opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET_VERSION }],
-            ..ModelProto::default()
-        };
-        model.encode_to_vec()
+        encode(self.graph)
+    }
+}
+
+/// Encodes an ONNX file, each constant freed as soon as it is written: a large model is in memory once.
+fn encode(mut graph: GraphProto) -> Vec<u8> {
+    let constants = std::mem::take(&mut graph.initializer);
+    let model = ModelProto {
+        ir_version: IR_VERSION,
+        producer_name: "glimpse-export".to_owned(),
+        producer_version: env!("CARGO_PKG_VERSION").to_owned(),
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET_VERSION }],
+        ..ModelProto::default()
+    };
+    let delimited = |len: usize| 1 + encoded_len_varint(len as u64) + len;
+    let graph_len = graph.encoded_len() + constants.iter().map(|c| delimited(c.encoded_len())).sum::<usize>();
+    let mut file = Vec::with_capacity(model.encoded_len() + delimited(graph_len));
+    // A vector grows as it must, so that writing into it cannot fail.
+    model.encode_raw(&mut file);
+    encode_key(MODEL_GRAPH, WireType::LengthDelimited, &mut file);
+    encode_varint(graph_len as u64, &mut file);
+    graph.encode_raw(&mut file);
+    for constant in constants {
+        encode_key(GRAPH_INITIALIZER, WireType::LengthDelimited, &mut file);
+        encode_varint(constant.encoded_len() as u64, &mut file);
+        constant.encode_raw(&mut file);
+    }
+    file
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_reads_back_as_what_was_written() {
+        let mut weights = Weights::default();
+        weights.insert("a.weight", vec![2, 3], (0..6).map(|i| i as f32 / 3.0).collect());
+        weights.insert("a.bias", vec![3], vec![-1.0, 0.0, 200.0]);
+        let mut graph = GraphBuilder::new("small", "a linear layer", &mut weights, 1e-6);
+        let x = graph.input_f32("x", vec![Dimension::symbol("N"), Dimension::fixed(2)]);
+        graph.linear("a", &x).unwrap();
+        let shown = graph.graph.clone();
+        let file = graph.finish("y", vec![Dimension::symbol("N"), Dimension::fixed(3)]);
+        let model = ModelProto::decode(file.as_slice()).unwrap();
+        let read = model.graph.unwrap();
+        assert_eq!((model.ir_version, model.opset_import[0].version), (IR_VERSION, OPSET_VERSION));
+        assert_eq!((read.initializer, read.input), (shown.initializer, shown.input));
+        assert_eq!((read.node.len(), read.output[0].name.as_str()), (2, "y"));
+        assert!(weights.is_empty(), "what is written is no longer held");
     }
 }

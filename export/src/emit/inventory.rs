@@ -1,7 +1,7 @@
 //! Which tensors a checkpoint of a spec holds, and of which shape.
 
 use anyhow::bail;
-use glimpse_models::{ModelSpec, Part, Transformer};
+use glimpse_models::{Classifier, ModelSpec, NormPlace, Part, Transformer};
 
 use crate::weights::Weights;
 
@@ -29,12 +29,47 @@ pub fn inventory(spec: &ModelSpec, part: Part) -> Vec<(String, Vec<usize>)> {
     list.0
 }
 
-/// Checks that `weights` hold what `spec` asks for and nothing else.
+/// Checkpoint keys of the encoder or decoder beside `classifier`, which may hold the encoder's last norm.
+#[must_use]
+pub fn inventory_beside(spec: &ModelSpec, classifier: Option<&Classifier>, part: Part) -> Vec<(String, Vec<usize>)> {
+    let mut list = inventory(spec, part);
+    if classifier.is_some_and(|classifier| classifier.norm == NormPlace::Classifier) {
+        list.retain(|(key, _)| !key.starts_with("norm."));
+    }
+    list
+}
+
+/// Checkpoint keys of a classifier and the shapes of their tensors.
+#[must_use]
+pub fn classifier_inventory(spec: &ModelSpec, classifier: &Classifier) -> Vec<(String, Vec<usize>)> {
+    let c = spec.encoder().width;
+    let mut list = List(Vec::new());
+    if classifier.norm == NormPlace::Classifier {
+        list.norm("fc_norm", c);
+    }
+    list.linear("head", c, classifier.classes);
+    list.0
+}
+
+/// Keys and shapes of the tables that stand in for the fixed positions where a checkpoint holds them.
+#[must_use]
+pub fn tables(spec: &ModelSpec) -> Vec<(&'static str, Vec<usize>)> {
+    let l = spec.grid().len();
+    let mut tables = vec![("pos_embed", vec![l, spec.encoder().width])];
+    tables.extend(spec.decoder().map(|decoder| ("decoder_pos_embed", vec![l, decoder.width])));
+    tables
+}
+
+/// Checks that `weights` hold what `spec` and `classifier` ask for and nothing else.
 ///
 /// # Errors
 /// Lists every key that is missing, surplus, of another shape, or holds a number that is not finite.
-pub fn check(spec: &ModelSpec, weights: &Weights) -> anyhow::Result<()> {
-    let wanted: Vec<_> = Part::ALL.into_iter().flat_map(|part| inventory(spec, part)).collect();
+pub fn check(spec: &ModelSpec, classifier: Option<&Classifier>, weights: &Weights) -> anyhow::Result<()> {
+    let parts = Part::ALL.into_iter().flat_map(|part| inventory_beside(spec, classifier, part));
+    let of_classifier = classifier.into_iter().flat_map(|classifier| classifier_inventory(spec, classifier));
+    let tables = tables(spec).into_iter().filter(|(key, _)| weights.contains(key));
+    let tables = tables.map(|(key, shape)| (key.to_owned(), shape));
+    let wanted: Vec<_> = parts.chain(of_classifier).chain(tables).collect();
     let mut faults = Vec::new();
     for (key, shape) in &wanted {
         match weights.get(key) {
@@ -108,7 +143,7 @@ mod tests {
     fn every_fault_is_listed() {
         let spec = small_spec(true);
         let weights = small_weights(&spec, 1);
-        check(&spec, &weights).unwrap();
+        check(&spec, None, &weights).unwrap();
         let mut broken = Weights::default();
         for (key, weight) in weights.iter().filter(|(key, _)| *key != "mask_token") {
             let mut weight = weight.clone();
@@ -121,7 +156,7 @@ mod tests {
             broken.insert(key, weight.shape, weight.values);
         }
         broken.insert("head.weight", vec![1], vec![0.0]);
-        let report = check(&spec, &broken).unwrap_err().to_string();
+        let report = check(&spec, None, &broken).unwrap_err().to_string();
         for line in [
             "missing: mask_token",
             "misshapen: blocks.1.attn.proj.weight",
@@ -136,8 +171,8 @@ mod tests {
     fn a_spec_without_a_decoder_has_no_decoder_keys() {
         let spec = small_spec(false);
         let weights = small_weights(&small_spec(true), 1);
-        let report = check(&spec, &weights).unwrap_err().to_string();
+        let report = check(&spec, None, &weights).unwrap_err().to_string();
         assert!(report.contains("surplus: mask_token") && !report.contains("missing"), "{report}");
-        check(&spec, &small_weights(&spec, 1)).unwrap();
+        check(&spec, None, &small_weights(&spec, 1)).unwrap();
     }
 }

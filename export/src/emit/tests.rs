@@ -1,7 +1,7 @@
 //! What an emitted bundle is, on a model small enough for a test.
 
 use glimpse_models::onnx::{GraphProto, IR_VERSION, Message, ModelProto, OPSET_VERSION};
-use glimpse_models::{Bundle, Existing, Family, ModelSpec, RawSpec, Training, Transformer};
+use glimpse_models::{Bundle, Classifier, Existing, Family, ModelSpec, Pool, RawSpec, Training, Transformer};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use safetensors::SafeTensors;
@@ -44,7 +44,24 @@ pub(crate) const LABELS: Labels = Labels { name: "small", licence: "MIT", card: 
 pub(crate) fn small_checkpoint(decoder: bool) -> Checkpoint {
     let spec = small_spec(decoder);
     let training = Training { steps: Some(3), ..Training::default() };
-    Checkpoint::new(spec, training, small_weights(&spec, 5)).unwrap()
+    Checkpoint::new(Description::new(spec, training), small_weights(&spec, 5)).unwrap()
+}
+
+/// The small encoder, fine-tuned: its last norm where `norm` says, its positions trained.
+pub(crate) fn small_classifier(pool: Pool, norm: NormPlace) -> Checkpoint {
+    let spec = small_spec(false);
+    let classifier = Classifier { pool, norm, classes: 3 };
+    let class_names = Some(["cat", "dog", "fish"].map(str::to_owned).to_vec());
+    let description =
+        Description { classifier: Some(classifier), class_names, ..Description::new(spec, Training::default()) };
+    let (_, mut weights) =
+        small_weights(&spec, 5).partition(|key| norm == NormPlace::Classifier && key.starts_with("norm."));
+    let tables = inventory::tables(&spec).into_iter().map(|(key, shape)| (key.to_owned(), shape));
+    for (key, shape) in inventory::classifier_inventory(&spec, &classifier).into_iter().chain(tables) {
+        let count = shape.iter().product();
+        weights.insert(key, shape, (0..count).map(|i: usize| (i as f32 * 0.37).sin()).collect());
+    }
+    Checkpoint::new(description, weights).unwrap()
 }
 
 fn graph(files: &Files, part: Part) -> GraphProto {
@@ -124,7 +141,7 @@ fn golden_files_ask_for_one_a_quarter_and_all_patches() {
         assert_eq!(shape("painted"), [l, patch_len]);
     }
     let questions = golden::questions_from_bytes(checkpoint.spec(), &files[&BundleFile::Golden]).unwrap();
-    let cases = golden::cases(checkpoint.spec(), checkpoint.weights()).unwrap();
+    let cases = golden::cases(checkpoint.spec(), None, checkpoint.weights().clone()).unwrap();
     assert!(questions.iter().eq(cases.iter().map(|case| &case.question)));
     for question in questions {
         assert!(question.positions.is_sorted_by(|a, b| a < b));
@@ -143,12 +160,52 @@ fn an_encoder_alone_answers_with_the_same_tokens() {
     for (key, shape) in inventory::inventory(&spec, Part::Encoder) {
         weights.insert(key.clone(), shape, whole.get(&key).unwrap().values.clone());
     }
-    let with = golden::cases(&small_spec(true), &whole).unwrap();
-    let without = golden::cases(&spec, &weights).unwrap();
+    let with = golden::cases(&small_spec(true), None, whole).unwrap();
+    let without = golden::cases(&spec, None, weights).unwrap();
     for (with, without) in with.iter().zip(&without) {
         assert_eq!(with.answer.tokens, without.answer.tokens);
         assert!(without.answer.painted.is_empty());
     }
     let golden = golden::to_bytes(&spec, &without).unwrap();
     assert_eq!(SafeTensors::deserialize(&golden).unwrap().len(), 9);
+}
+
+#[test]
+fn a_fine_tuned_model_becomes_a_bundle_with_a_classifier() {
+    let dir = tempfile::tempdir().unwrap();
+    for (pool, norm) in [(Pool::Cls, NormPlace::Encoder), (Pool::Mean, NormPlace::Classifier)] {
+        let checkpoint = small_classifier(pool, norm);
+        let (manifest, files) = emit(&checkpoint, &LABELS).unwrap();
+        let bundle = Bundle::write(dir.path().join("small"), &manifest, &files, Existing::Replace).unwrap();
+        assert_eq!(bundle.classifier(), checkpoint.description().classifier.as_ref());
+        assert_eq!(bundle.labels().unwrap(), ["cat", "dog", "fish"]);
+        assert!(bundle.card().contains("| Classifier | 3 classes |"));
+        let names = |graph: GraphProto| graph.initializer.into_iter().map(|constant| constant.name).collect::<Vec<_>>();
+        let encoder = graph(&files, Part::Encoder);
+        let table = encoder.initializer.iter().find(|constant| constant.name == "pos_embed").unwrap();
+        let right = &checkpoint.weights().get("pos_embed").unwrap().values;
+        assert!(table.raw_data == right.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
+        assert_eq!(names(encoder).contains(&"norm.weight".to_owned()), norm == NormPlace::Encoder);
+        let classifier = ModelProto::decode(files[&BundleFile::Classifier].clone()).unwrap().graph.unwrap();
+        assert_eq!(names(classifier).contains(&"fc_norm.weight".to_owned()), norm == NormPlace::Classifier);
+        let golden = SafeTensors::deserialize(&files[&BundleFile::Golden]).unwrap();
+        assert_eq!((golden.len(), golden.tensor("one.logits").unwrap().shape()), (12, &[3][..]));
+    }
+}
+
+#[test]
+fn the_files_of_a_checkpoint_are_read_as_its_description() {
+    let dir = tempfile::tempdir().unwrap();
+    let checkpoint = small_classifier(Pool::Mean, NormPlace::Classifier);
+    let write = |name: &str, text: String| std::fs::write(dir.path().join(name), text).unwrap();
+    write("spec.toml", toml::to_string(checkpoint.spec()).unwrap());
+    write("classifier.toml", toml::to_string(&checkpoint.description().classifier).unwrap());
+    write("labels.txt", "cat\ndog\nfish\n".to_owned());
+    std::fs::write(dir.path().join("model.safetensors"), checkpoint.weights().to_safetensors().unwrap()).unwrap();
+    let read = Checkpoint::read(dir.path()).unwrap();
+    assert_eq!(read.weights(), checkpoint.weights());
+    assert!(emit(&read, &LABELS).unwrap() == emit(&checkpoint, &LABELS).unwrap());
+    std::fs::remove_file(dir.path().join("classifier.toml")).unwrap();
+    let surplus = format!("{:#}", Checkpoint::read(dir.path()).unwrap_err());
+    assert!(surplus.contains("surplus: head.weight [24, 3]") && surplus.contains("missing: norm.bias"), "{surplus}");
 }

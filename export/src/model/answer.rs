@@ -3,7 +3,7 @@
 use anyhow::ensure;
 use burn::tensor::{Tensor, TensorData};
 
-use super::Mae;
+use super::{ClassifierHead, Mae};
 
 /// What the model says of one picture.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,9 +12,11 @@ pub struct Answer {
     pub tokens: Vec<f32>,
     /// `[L, P·P·3]`, every patch of the grid in its order.
     pub painted: Vec<f32>,
+    /// `[K]`, a number for each class; none without a classifier.
+    pub logits: Vec<f32>,
 }
 
-/// Runs encoder and decoder on one picture.
+/// Runs encoder, decoder and, if there is one, the classifier on one picture.
 ///
 /// # Shapes
 /// - `patches`: `[N, P·P·3]`, normalized
@@ -23,7 +25,13 @@ pub struct Answer {
 ///
 /// # Errors
 /// When the lengths do not fit each other or the model's grid.
-pub fn answer(model: &Mae, patches: &[f32], positions: &[i64], restore: &[i64]) -> anyhow::Result<Answer> {
+pub fn answer(
+    model: &Mae,
+    head: Option<&ClassifierHead>,
+    patches: &[f32],
+    positions: &[i64],
+    restore: &[i64],
+) -> anyhow::Result<Answer> {
     let (grid, n) = (model.grid(), positions.len());
     ensure!(
         patches.len() == n * grid.patch_len() && restore.len() == grid.len(),
@@ -36,9 +44,14 @@ pub fn answer(model: &Mae, patches: &[f32], positions: &[i64], restore: &[i64]) 
     let input = TensorData::new(patches.to_vec(), [1, n, grid.patch_len()]);
     let tokens = model.encode(Tensor::from_data(input, &model.device()), positions);
     let painted = model.paint(tokens.clone(), restore);
+    let logits = head.map(|head| head.forward(tokens.clone()));
     let plain = |data: TensorData| data.convert::<f32>().try_into_vec::<f32>();
     Ok(Answer {
         tokens: plain(tokens.into_data()).map_err(|e| anyhow::anyhow!("reading the tokens back: {e:?}"))?,
         painted: plain(painted.into_data()).map_err(|e| anyhow::anyhow!("reading the patches back: {e:?}"))?,
+        logits: match logits {
+            Some(logits) => plain(logits.into_data()).map_err(|e| anyhow::anyhow!("reading the logits back: {e:?}"))?,
+            None => Vec::new(),
+        },
     })
 }

@@ -4,14 +4,14 @@ use anyhow::Context;
 use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData, s};
-use glimpse_models::{ModelSpec, PatchGrid};
+use glimpse_models::{ModelSpec, NormPlace, PatchGrid};
 
 use super::block::Block;
 use super::layer_norm::LayerNorm;
 use super::parameters;
-use super::positions::sin_cos_positions;
+use super::positions::Positions;
 use super::products::Products;
-use crate::weights::Weights;
+use crate::weights::{Weight, Weights};
 
 /// A masked autoencoder. The names of its fields are the keys of a checkpoint.
 ///
@@ -22,7 +22,7 @@ pub struct Mae {
     patch_embed: Linear,
     cls_token: Param<Tensor<2>>,
     blocks: Vec<Block>,
-    norm: LayerNorm,
+    norm: Option<LayerNorm>,
     decoder_embed: Linear,
     mask_token: Param<Tensor<2>>,
     decoder_blocks: Vec<Block>,
@@ -32,23 +32,40 @@ pub struct Mae {
     spec: SkippedSpec,
 }
 
-/// What the forward pass needs beside the parameters: the fixed positions of both halves.
+/// What the forward pass needs beside the parameters: the positions of both halves.
 #[derive(Debug, Clone)]
 pub struct SkippedSpec {
     grid: PatchGrid,
     products: Products,
-    encoder_positions: Vec<f32>,
-    decoder_positions: Vec<f32>,
+    encoder_positions: Positions,
+    decoder_positions: Positions,
 }
 
 impl Mae {
-    /// A model with the given weights.
+    /// A model with the given weights, the last norm at the end of its encoder.
     ///
     /// # Errors
     /// When the spec has no decoder, or a tensor is missing, surplus or of another shape: all of them are named.
     pub fn from_weights(spec: &ModelSpec, weights: &Weights, device: &Device) -> anyhow::Result<Self> {
-        let blank = Self::blank(spec, device)?;
-        parameters::load(blank, weights)
+        Self::taking(spec, NormPlace::Encoder, weights.clone(), device)
+    }
+
+    /// A model that the weights are moved into. `pos_embed` and `decoder_pos_embed` among them stand in for the sine-cosine
+    /// tables, and are not trained; a model whose norm stands in its classifier has no `norm`.
+    ///
+    /// # Errors
+    /// As [`Mae::from_weights`].
+    pub fn taking(spec: &ModelSpec, norm: NormPlace, mut weights: Weights, device: &Device) -> anyhow::Result<Self> {
+        let mut model = Self::blank(spec, device)?;
+        for (key, positions) in model.spec.tables() {
+            if weights.contains(key) {
+                *positions = Positions::stored(key, positions, weights.take(key)?)?;
+            }
+        }
+        if norm == NormPlace::Classifier {
+            model.norm = None;
+        }
+        parameters::load(model, weights)
     }
 
     /// The model, computing its matrix products in these numbers.
@@ -69,7 +86,13 @@ impl Mae {
     /// # Errors
     /// When a tensor cannot be read back from the device.
     pub fn to_weights(&self) -> anyhow::Result<Weights> {
-        parameters::read(self)
+        let mut weights = parameters::read(self)?;
+        for (key, positions) in self.spec.clone().tables() {
+            if let Some(Weight { shape, values }) = positions.to_weight() {
+                weights.insert(key, shape, values);
+            }
+        }
+        Ok(weights)
     }
 
     pub(super) fn blank(spec: &ModelSpec, device: &Device) -> anyhow::Result<Self> {
@@ -87,15 +110,15 @@ impl Mae {
             patch_embed: LinearConfig::new(grid.patch_len(), c).init(device),
             cls_token: Param::from_tensor(Tensor::zeros([1, c], device)),
             blocks: blocks(c, encoder.depth, encoder.heads),
-            norm: norm(c),
+            norm: Some(norm(c)),
             decoder_embed: LinearConfig::new(c, d).init(device),
             mask_token: Param::from_tensor(Tensor::zeros([1, d], device)),
             decoder_blocks: blocks(d, decoder.depth, decoder.heads),
             decoder_norm: norm(d),
             decoder_pred: LinearConfig::new(d, grid.patch_len()).init(device),
             spec: SkippedSpec {
-                encoder_positions: sin_cos_positions(&grid, c),
-                decoder_positions: sin_cos_positions(&grid, d),
+                encoder_positions: Positions::fixed(&grid, c),
+                decoder_positions: Positions::fixed(&grid, d),
                 grid,
                 products: Products::F32,
             },
@@ -117,13 +140,16 @@ impl Mae {
         let products = self.spec.products;
         let x = products.linear(&self.patch_embed, patches); // [B, N, C]
         let [.., c] = x.dims();
-        let x = x + rows(&self.spec.encoder_positions, c, positions, [b, n], &self.device());
+        let x = x + rows(self.spec.encoder_positions.table(), c, positions, [b, n], &self.device());
         let class = self.cls_token.val().unsqueeze::<3>().expand([b, 1, c]);
         let mut x = Tensor::cat(vec![class, x], 1); // [B, N+1, C]
         for block in &self.blocks {
             x = block.forward(x, products);
         }
-        self.norm.forward(x)
+        match &self.norm {
+            Some(norm) => norm.forward(x),
+            None => x,
+        }
     }
 
     /// Predicts the hidden patches from the encoder's tokens.
@@ -152,7 +178,7 @@ impl Mae {
         let products = self.spec.products;
         let x = products.linear(&self.decoder_embed, tokens); // [B, N+1, D]
         let [.., d] = x.dims();
-        let table = &self.spec.decoder_positions;
+        let table = self.spec.decoder_positions.table();
         let class = x.clone().slice(s![.., 0..1, ..]);
         let mut parts = vec![class, x.slice(s![.., 1.., ..]) + rows(table, d, positions, [b, n], &device)];
         if m > 0 {
@@ -202,6 +228,13 @@ impl Mae {
 
     pub(super) fn device(&self) -> Device {
         self.cls_token.val().device()
+    }
+}
+
+impl SkippedSpec {
+    /// Both tables, under the keys that stored ones have.
+    fn tables(&mut self) -> [(&'static str, &mut Positions); 2] {
+        [("pos_embed", &mut self.encoder_positions), ("decoder_pos_embed", &mut self.decoder_positions)]
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod answer;
 mod block;
+mod classifier;
 mod init;
 mod layer_norm;
 mod mae;
@@ -11,8 +12,9 @@ mod preset;
 mod products;
 
 pub use answer::{Answer, answer};
+pub use classifier::ClassifierHead;
 pub use init::random_weights;
 pub use mae::Mae;
-pub use positions::sin_cos_positions;
+pub use positions::{Positions, sin_cos_positions};
 pub use preset::Preset;
 pub use products::Products;

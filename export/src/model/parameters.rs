@@ -6,19 +6,15 @@ use burn::tensor::{Tensor, TensorData};
 
 use crate::weights::Weights;
 
-/// Puts `weights` into `module`, every tensor of both, and gives each parameter an id that follows from its place in
+/// Moves `weights` into `module`, every tensor of both, and gives each parameter an id that follows from its place in
 /// the model, so that an optimizer's state finds its parameters again in another process.
 ///
 /// # Errors
 /// Lists every key that is missing, surplus or of another shape.
-pub fn load<M: Module>(module: M, weights: &Weights) -> anyhow::Result<M> {
-    let mut loader = Loader { path: Path::default(), weights, next_id: 1, faults: Vec::new(), used: 0 };
+pub fn load<M: Module>(module: M, weights: Weights) -> anyhow::Result<M> {
+    let mut loader = Loader { path: Path::default(), weights, next_id: 1, faults: Vec::new() };
     let module = module.map(&mut loader);
-    if loader.used < weights.len() {
-        let known = keys(&module);
-        let surplus = weights.iter().filter(|(key, _)| !known.iter().any(|k| k == key));
-        loader.faults.extend(surplus.map(|(key, _)| format!("surplus: {key}")));
-    }
+    loader.faults.extend(loader.weights.iter().map(|(key, _)| format!("surplus: {key}")));
     if !loader.faults.is_empty() {
         bail!("the weights do not fit the spec:\n  {}", loader.faults.join("\n  "));
     }
@@ -55,10 +51,6 @@ pub fn decayed<M: Module>(module: &M) -> Vec<ParamId> {
     lister.found.iter().zip(lister.ids).filter(|(row, _)| matrix(row) && many(row)).map(|(_, id)| id).collect()
 }
 
-fn keys<M: Module>(module: &M) -> Vec<String> {
-    shapes(module).into_iter().map(|(key, _)| key).collect()
-}
-
 /// The way down to a parameter.
 #[derive(Default)]
 struct Path(Vec<String>);
@@ -69,15 +61,14 @@ impl Path {
     }
 }
 
-struct Loader<'a> {
+struct Loader {
     path: Path,
-    weights: &'a Weights,
+    weights: Weights,
     next_id: u64,
-    used: usize,
     faults: Vec<String>,
 }
 
-impl ModuleMapper for Loader<'_> {
+impl ModuleMapper for Loader {
     fn enter_module(&mut self, name: &str, _container: &str) {
         self.path.0.push(name.to_owned());
     }
@@ -92,10 +83,9 @@ impl ModuleMapper for Loader<'_> {
         let id = ParamId::from(self.next_id);
         self.next_id += 1;
         let mut value = blank.clone();
-        match self.weights.get(&key) {
+        match self.weights.take(&key) {
             Err(_) => self.faults.push(format!("missing: {key}")),
             Ok(weight) if weight.shape != blank.dims() => {
-                self.used += 1;
                 self.faults.push(format!(
                     "misshapen: {key} is {:?}, the spec asks for {:?}",
                     weight.shape,
@@ -103,8 +93,7 @@ impl ModuleMapper for Loader<'_> {
                 ));
             }
             Ok(weight) => {
-                self.used += 1;
-                let data = TensorData::new(weight.values.clone(), weight.shape.clone());
+                let data = TensorData::new(weight.values, weight.shape);
                 value = Tensor::from_data(data, &blank.device()).set_require_grad(blank.is_require_grad());
             }
         }

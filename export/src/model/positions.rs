@@ -1,6 +1,9 @@
-//! Fixed sine-cosine positions of the patches.
+//! Positions of the patches: fixed sines and cosines, or a table that came with the weights.
 
+use anyhow::ensure;
 use glimpse_models::PatchGrid;
+
+use crate::weights::Weight;
 
 /// Wavelength of the slowest sine, in patches over 2π.
 const BASE: f64 = 10_000.0;
@@ -28,6 +31,43 @@ pub fn sin_cos_positions(grid: &PatchGrid, width: usize) -> Vec<f32> {
         }
     }
     table
+}
+
+/// The positions that a model adds to its tokens: `[L, C]`, row-major over the grid.
+#[derive(Debug, Clone)]
+pub struct Positions {
+    table: Vec<f32>,
+    shape: [usize; 2],
+    is_stored: bool,
+}
+
+impl Positions {
+    /// Sines and cosines.
+    #[must_use]
+    pub fn fixed(grid: &PatchGrid, width: usize) -> Self {
+        Self { table: sin_cos_positions(grid, width), shape: [grid.len(), width], is_stored: false }
+    }
+
+    /// The table `weight` of the key `key`, in place of `fixed`.
+    ///
+    /// # Errors
+    /// When it is of another shape.
+    pub fn stored(key: &str, fixed: &Self, weight: Weight) -> anyhow::Result<Self> {
+        ensure!(weight.shape == fixed.shape, "{key} is {:?}, the spec asks for {:?}", weight.shape, fixed.shape);
+        Ok(Self { table: weight.values, shape: fixed.shape, is_stored: true })
+    }
+
+    /// `[L, C]`
+    #[must_use]
+    pub fn table(&self) -> &[f32] {
+        &self.table
+    }
+
+    /// The table as a weight, if it is none that can be computed anew.
+    #[must_use]
+    pub fn to_weight(&self) -> Option<Weight> {
+        self.is_stored.then(|| Weight { shape: self.shape.to_vec(), values: self.table.clone() })
+    }
 }
 
 #[cfg(test)]

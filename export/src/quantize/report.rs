@@ -62,7 +62,7 @@ pub struct CaseReport {
 
 impl Report {
     /// A report of a bundle that nothing is known of yet.
-    pub(super) fn new(bundle: &str) -> Self {
+    pub(crate) fn new(bundle: &str) -> Self {
         Self {
             bundle: bundle.to_owned(),
             layers: Vec::new(),
@@ -80,7 +80,7 @@ impl Report {
         self.bytes_saved += bytes_f32 as i64 - bytes_int8 as i64;
     }
 
-    pub(super) fn add_cases(&mut self, questions: &[Question], right: &[Answer], found: &[Answer], width: usize) {
+    pub(crate) fn add_cases(&mut self, questions: &[Question], right: &[Answer], found: &[Answer], width: usize) {
         let case = |((question, right), found): ((&Question, &Answer), &Answer)| {
             let rows = right.tokens.chunks(width).zip(found.tokens.chunks(width));
             let cosines: Vec<f64> = rows.map(|(a, b)| cosine(a, b)).collect();
@@ -99,23 +99,21 @@ impl Report {
 
 impl LayerReport {
     fn new(part: Part, layer: &Layer) -> Self {
-        let wide = layer.quantized.widened();
-        let errors = layer.weights.iter().zip(&wide).map(|(a, b)| f64::from((a - b).abs()));
         let outputs = layer.shape[1];
         Self {
             part,
             name: layer.name.clone(),
             shape: layer.shape,
-            relative_rms_error: relative_error(&layer.weights, &wide),
-            max_error: errors.fold(0.0, f64::max),
-            bytes_f32: 4 * layer.weights.len(),
+            relative_rms_error: layer.relative_rms_error,
+            max_error: layer.max_error,
+            bytes_f32: 4 * layer.quantized.codes.len(),
             bytes_int8: layer.quantized.codes.len() + (4 + 1) * outputs,
         }
     }
 }
 
 /// `‖right − found‖ / ‖right‖`; 0 if both are zero.
-fn relative_error(right: &[f32], found: &[f32]) -> f64 {
+pub(super) fn relative_error(right: &[f32], found: &[f32]) -> f64 {
     let off: f64 = right.iter().zip(found).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
     let whole: f64 = right.iter().map(|a| f64::from(*a).powi(2)).sum();
     if off == 0.0 { 0.0 } else { (off / whole).sqrt() }

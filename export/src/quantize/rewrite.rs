@@ -5,19 +5,32 @@ use std::collections::BTreeMap;
 use anyhow::{Context, bail, ensure};
 use glimpse_models::onnx::{AttributeProto, Bytes, GraphProto, Message, ModelProto, NodeProto, TensorProto, data_type};
 
+use super::report::relative_error;
 use super::scale::Quantized;
 
-/// A linear layer's weights before and after.
+/// A linear layer's weights in int8, and what that costs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layer {
     /// The weight's name: its checkpoint key.
     pub name: String,
     /// `[K, M]`.
     pub shape: [usize; 2],
-    /// `[K, M]` in f32, row-major.
-    pub weights: Vec<f32>,
-    /// The same in int8.
+    /// The weights in int8.
     pub quantized: Quantized,
+    /// Root of the mean squared error over that of the mean squared weight.
+    pub relative_rms_error: f64,
+    /// The largest error of a weight.
+    pub max_error: f64,
+}
+
+impl Layer {
+    fn new(name: String, shape: [usize; 2], weights: &[f32]) -> Self {
+        let quantized = Quantized::from_weights(weights, shape[1]);
+        let wide = quantized.widened();
+        let errors = weights.iter().zip(&wide).map(|(a, b)| f64::from((a - b).abs()));
+        let max_error = errors.fold(0.0, f64::max);
+        Self { name, shape, quantized, relative_rms_error: relative_error(weights, &wide), max_error }
+    }
 }
 
 /// Quantizes every weight of a `MatMul` in an ONNX file in f32. Returns the new file and the layers, in the order that
@@ -53,8 +66,7 @@ fn linear_layers(graph: &GraphProto) -> anyhow::Result<Vec<Layer>> {
             weights.len()
         );
         ensure!(weights.iter().all(|w| w.is_finite()), "weight `{}` holds a number that is not finite", constant.name);
-        let quantized = Quantized::from_weights(&weights, shape[1]);
-        layers.push(Layer { name: constant.name.clone(), shape, weights, quantized });
+        layers.push(Layer::new(constant.name.clone(), shape, &weights));
     }
     Ok(layers)
 }

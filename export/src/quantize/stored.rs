@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, ensure};
 use glimpse_models::onnx::{Bytes, GraphProto, Message, ModelProto, NodeProto, TensorProto, data_type};
-use glimpse_models::{Bundle, BundleFile, Part, Precision};
+use glimpse_models::{Bundle, BundleFile, Files, Manifest, Part, Precision};
 
 use super::rewrite::f32_values;
 use super::scale::Quantized;
-use crate::emit::inventory::inventory;
+use crate::emit::inventory::{classifier_inventory, inventory_beside, tables};
+use crate::model::sin_cos_positions;
 use crate::weights::Weights;
 
 /// The weights of `bundle` in the form `precision`, as burn's model takes them.
@@ -17,16 +18,32 @@ use crate::weights::Weights;
 /// When the bundle lacks that form, or a graph does not hold the weights that its spec asks for under their keys, as the
 /// graphs of another exporter may not.
 pub fn stored_weights(bundle: &Bundle, precision: Precision) -> anyhow::Result<Weights> {
+    weights_of(bundle.files(), bundle.manifest(), precision)
+}
+
+/// The weights of a bundle's files in the form `precision`: those of encoder, decoder and classifier, and the tables of
+/// positions that are not the fixed ones.
+///
+/// # Errors
+/// As [`stored_weights`].
+pub fn weights_of(files: &Files, manifest: &Manifest, precision: Precision) -> anyhow::Result<Weights> {
+    let (spec, name) = (manifest.spec(), manifest.name());
+    let classifier = manifest.classifier.as_ref();
     let mut weights = Weights::default();
-    for part in Part::ALL {
-        let wanted = inventory(bundle.spec(), part);
-        if wanted.is_empty() {
-            continue;
-        }
-        let name = bundle.name();
-        let onnx = bundle.files().get(&BundleFile::Graph(part, precision));
+    for (part, (key, shape)) in Part::ALL.into_iter().zip(tables(spec)) {
+        let mut wanted = inventory_beside(spec, classifier, part);
+        wanted.push((key.to_owned(), shape.clone()));
+        let onnx = files.get(&BundleFile::Graph(part, precision));
         let onnx = onnx.with_context(|| format!("{name} has no {part} in {precision}"))?;
         collect(onnx, &wanted, &mut weights).with_context(|| format!("reading the {precision} {part} of {name}"))?;
+        if weights.get(key)?.values == sin_cos_positions(&spec.grid(), shape[1]) {
+            weights.take(key)?;
+        }
+    }
+    if let Some(classifier) = classifier {
+        let onnx = files.get(&BundleFile::Classifier).with_context(|| format!("{name} has no classifier"))?;
+        collect(onnx, &classifier_inventory(spec, classifier), &mut weights)
+            .with_context(|| format!("reading the classifier of {name}"))?;
     }
     Ok(weights)
 }
@@ -35,7 +52,7 @@ pub fn stored_weights(bundle: &Bundle, precision: Precision) -> anyhow::Result<W
 ///
 /// # Errors
 /// When one is missing or of another shape.
-pub(super) fn collect(onnx: &Bytes, wanted: &[(String, Vec<usize>)], weights: &mut Weights) -> anyhow::Result<()> {
+fn collect(onnx: &Bytes, wanted: &[(String, Vec<usize>)], weights: &mut Weights) -> anyhow::Result<()> {
     let model = ModelProto::decode(onnx.clone()).context("no ONNX file")?;
     let graph = model.graph.context("no graph")?;
     let constants = graph.initializer.iter().map(|constant| (constant.name.as_str(), constant)).collect();

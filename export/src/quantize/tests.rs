@@ -1,11 +1,11 @@
 //! What a quantized bundle is, on a model small enough for a test.
 
-use glimpse_models::Existing;
 use glimpse_models::onnx::{GraphProto, Message, ModelProto, NodeProto, TensorProto, data_type};
+use glimpse_models::{Existing, NormPlace, Pool};
 
 use super::*;
 use crate::emit::emit;
-use crate::emit::tests::{LABELS, small_checkpoint};
+use crate::emit::tests::{LABELS, small_checkpoint, small_classifier};
 
 fn small_bundle(dir: &std::path::Path, decoder: bool) -> Bundle {
     let (manifest, files) = emit(&small_checkpoint(decoder), &LABELS).unwrap();
@@ -112,5 +112,21 @@ fn the_f32_form_goes_only_when_asked_and_twice_is_refused() {
         let refusal = quantize(&Bundle::open(&path).unwrap(), false).unwrap_err().to_string();
         assert!(refusal.contains("no f32 form"), "{refusal}");
         std::fs::remove_dir_all(&path).unwrap();
+    }
+}
+
+#[test]
+fn a_classifier_stays_as_it_is_and_what_is_rounded_is_what_is_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let checkpoints = [small_checkpoint(true), small_classifier(Pool::Mean, NormPlace::Classifier)];
+    for checkpoint in checkpoints {
+        let (manifest, files) = emit(&checkpoint, &LABELS).unwrap();
+        let bundle = Bundle::write(dir.path().join("small"), &manifest, &files, Existing::Replace).unwrap();
+        assert_eq!(&stored_weights(&bundle, Precision::F32).unwrap(), checkpoint.weights());
+        let (smaller, report) = quantize(&bundle, true).unwrap();
+        let bundle = Bundle::write(dir.path().join("small"), &manifest, &smaller, Existing::Replace).unwrap();
+        assert_eq!(bundle.classifier_graph(), files.get(&BundleFile::Classifier).map(|onnx| &onnx[..]));
+        assert_eq!(stored_weights(&bundle, Precision::Int8).unwrap(), rounded(checkpoint.weights().clone()));
+        assert!(report.layers.iter().all(|layer| layer.name != "head.weight"));
     }
 }

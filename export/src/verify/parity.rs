@@ -3,7 +3,7 @@
 use std::fmt;
 
 use anyhow::{Context, ensure};
-use glimpse_models::{Bundle, ModelSpec, Part, Precision};
+use glimpse_models::{Bundle, Classifier, ModelSpec, Part, Precision};
 use glimpse_runtime::{Mask, Model, Options};
 use ndarray::Array2;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -26,6 +26,8 @@ pub enum Output {
     Tokens,
     /// The decoder's, `[L, P·P·3]`.
     Painted,
+    /// The classifier's, `[K]`.
+    Logits,
 }
 
 impl fmt::Display for Output {
@@ -33,6 +35,7 @@ impl fmt::Display for Output {
         f.pad(match self {
             Self::Tokens => "tokens",
             Self::Painted => "painted",
+            Self::Logits => "logits",
         })
     }
 }
@@ -126,7 +129,7 @@ impl Limit {
     const fn new(weights: Precision, output: Output) -> Self {
         match (weights, output) {
             (Precision::F32, _) => Self::RelativeError(RELATIVE_ERROR_MAX),
-            (Precision::Int8, Output::Tokens) => Self::CosineMin(COSINE_MIN),
+            (Precision::Int8, Output::Tokens | Output::Logits) => Self::CosineMin(COSINE_MIN),
             (Precision::Int8, Output::Painted) => Self::CosineMean(COSINE_MIN),
         }
     }
@@ -153,7 +156,8 @@ impl fmt::Display for Limit {
 /// The comparisons, and the runtime's answers that they are of.
 #[derive(Clone, Debug)]
 pub struct Parity {
-    /// For each precision and golden input, the tokens and, if the model has a decoder, the painted patches.
+    /// For each precision and golden input, the tokens and, if the model has a decoder or a classifier, the painted
+    /// patches or the logits.
     pub comparisons: Vec<Comparison>,
     spec: ModelSpec,
     answers: Vec<(String, Answer)>,
@@ -166,7 +170,7 @@ impl Parity {
         self.comparisons.iter().all(|comparison| comparison.passed)
     }
 
-    /// The runtime's answers as a safetensors file: `<case>.<precision>.tokens` and `.painted`.
+    /// The runtime's answers as a safetensors file: `<case>.<precision>.tokens`, `.painted` and `.logits`.
     ///
     /// # Errors
     /// When safetensors refuses a tensor.
@@ -197,9 +201,13 @@ pub fn parity(bundle: &Bundle, precisions: &[Precision], checkpoint: Option<&Che
     let right = match checkpoint {
         Some(checkpoint) => {
             ensure!(*checkpoint.spec() == spec, "the checkpoint's spec is not the bundle's: they are two models");
-            golden::answers(&spec, checkpoint.weights(), &questions)?
+            ensure!(
+                checkpoint.description().classifier.as_ref() == bundle.classifier(),
+                "the checkpoint's classifier is not the bundle's: they are two models"
+            );
+            golden::answers(&spec, bundle.classifier(), checkpoint.weights().clone(), &questions)?
         }
-        None => stored_answers(&spec, bundle.golden(), &questions)?,
+        None => stored_answers(bundle, &questions)?,
     };
     let mut parity = Parity { comparisons: Vec::new(), spec, answers: Vec::new() };
     for &precision in precisions {
@@ -208,7 +216,7 @@ pub fn parity(bundle: &Bundle, precisions: &[Precision], checkpoint: Option<&Che
         // A bundle without f32 weights computes in f32 what its int8 weights say.
         let weights = if bundle.graph(Part::Encoder, precision).is_some() { precision } else { Precision::Int8 };
         for (question, right) in questions.iter().zip(&right) {
-            let said = ask(&mut model, question)
+            let said = ask(&mut model, bundle.classifier(), question)
                 .with_context(|| format!("asking the runtime ({precision}) the golden question `{}`", question.name))?;
             for ((output, said, row_len), (_, right, _)) in outputs(&spec, &said).zip(outputs(&spec, right)) {
                 let differences = Differences::new(said, right, row_len)?;
@@ -233,10 +241,11 @@ pub fn parity(bundle: &Bundle, precisions: &[Precision], checkpoint: Option<&Che
 fn outputs<'a>(spec: &ModelSpec, answer: &'a Answer) -> impl Iterator<Item = (Output, &'a [f32], usize)> {
     let tokens = (Output::Tokens, &answer.tokens[..], spec.encoder().width);
     let painted = (Output::Painted, &answer.painted[..], spec.grid().patch_len());
-    [tokens, painted].into_iter().filter(|(_, values, _)| !values.is_empty())
+    let logits = (Output::Logits, &answer.logits[..], answer.logits.len());
+    [tokens, painted, logits].into_iter().filter(|(_, values, _)| !values.is_empty())
 }
 
-fn ask(model: &mut Model, question: &Question) -> anyhow::Result<Answer> {
+fn ask(model: &mut Model, classifier: Option<&Classifier>, question: &Question) -> anyhow::Result<Answer> {
     let (grid, decoder) = (model.grid(), model.spec().decoder());
     let visible: Vec<usize> = question.positions.iter().map(|&position| position as usize).collect();
     let mask = Mask::from_visible(grid, &visible)?;
@@ -250,17 +259,22 @@ fn ask(model: &mut Model, question: &Question) -> anyhow::Result<Answer> {
         Some(_) => model.reconstruct(patches.view(), &mask)?.iter().copied().collect(),
         None => Vec::new(),
     };
-    Ok(Answer { tokens, painted })
+    let logits = match classifier {
+        Some(_) => model.classify(patches.view(), &mask)?.to_vec(),
+        None => Vec::new(),
+    };
+    Ok(Answer { tokens, painted, logits })
 }
 
 /// burn's answers, as the golden file holds them.
-fn stored_answers(spec: &ModelSpec, golden: &[u8], questions: &[Question]) -> anyhow::Result<Vec<Answer>> {
-    let file = SafeTensors::deserialize(golden).context("the golden file is no safetensors file")?;
-    let values = |key: String, rows: usize, row_len: usize| -> anyhow::Result<Vec<f32>> {
+fn stored_answers(bundle: &Bundle, questions: &[Question]) -> anyhow::Result<Vec<Answer>> {
+    let spec = bundle.spec();
+    let file = SafeTensors::deserialize(bundle.golden()).context("the golden file is no safetensors file")?;
+    let values = |key: String, shape: &[usize]| -> anyhow::Result<Vec<f32>> {
         let view = file.tensor(&key).with_context(|| format!("the golden file has no `{key}`"))?;
         ensure!(
-            view.dtype() == Dtype::F32 && view.shape() == [rows, row_len],
-            "`{key}` of the golden file is {:?} {:?}, not F32 [{rows}, {row_len}]",
+            view.dtype() == Dtype::F32 && view.shape() == shape,
+            "`{key}` of the golden file is {:?} {:?}, not F32 {shape:?}",
             view.dtype(),
             view.shape()
         );
@@ -268,12 +282,16 @@ fn stored_answers(spec: &ModelSpec, golden: &[u8], questions: &[Question]) -> an
     };
     let read = |question: &Question| {
         let (name, n, grid) = (question.name, question.positions.len(), spec.grid());
-        let tokens = values(format!("{name}.tokens"), n + 1, spec.encoder().width)?;
+        let tokens = values(format!("{name}.tokens"), &[n + 1, spec.encoder().width])?;
         let painted = match spec.decoder() {
-            Some(_) => values(format!("{name}.painted"), grid.len(), grid.patch_len())?,
+            Some(_) => values(format!("{name}.painted"), &[grid.len(), grid.patch_len()])?,
             None => Vec::new(),
         };
-        Ok(Answer { tokens, painted })
+        let logits = match bundle.classifier() {
+            Some(classifier) => values(format!("{name}.logits"), &[classifier.classes])?,
+            None => Vec::new(),
+        };
+        Ok(Answer { tokens, painted, logits })
     };
     questions.iter().map(read).collect()
 }

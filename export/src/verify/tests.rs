@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use glimpse_models::{Bundle, Existing, Precision};
+use glimpse_models::{Bundle, Existing, NormPlace, Pool, Precision};
 use glimpse_runtime::inpaint::PaintOptions;
 use image::{Rgb, RgbImage};
 use indicatif::ProgressBar;
@@ -10,7 +10,7 @@ use safetensors::SafeTensors;
 
 use super::*;
 use crate::emit::emit;
-use crate::emit::tests::{LABELS, small_checkpoint};
+use crate::emit::tests::{LABELS, small_checkpoint, small_classifier};
 use crate::quantize::quantize;
 
 fn small_bundle(dir: &Path, decoder: bool) -> Bundle {
@@ -54,11 +54,29 @@ fn another_model_s_checkpoint_fails_the_check() {
     let mut bias = weights.get("norm.bias").unwrap().clone();
     bias.values[0] += 1e-2;
     weights.insert("norm.bias", bias.shape, bias.values);
-    let other = crate::emit::Checkpoint::new(*good.spec(), good.training().clone(), weights).unwrap();
+    let other = crate::emit::Checkpoint::new(good.description().clone(), weights).unwrap();
     let parity = parity(&bundle, &[Precision::F32], Some(&other)).unwrap();
     assert!(!parity.passed());
     let without_decoder = small_checkpoint(false);
     assert!(super::parity(&bundle, &[Precision::F32], Some(&without_decoder)).is_err());
+}
+
+#[test]
+fn a_fine_tuned_model_tells_classes_apart_as_burn_does() {
+    let dir = tempfile::tempdir().unwrap();
+    for (pool, norm) in [(Pool::Cls, NormPlace::Encoder), (Pool::Mean, NormPlace::Classifier)] {
+        let checkpoint = small_classifier(pool, norm);
+        let (manifest, files) = emit(&checkpoint, &LABELS).unwrap();
+        let bundle = Bundle::write(dir.path().join("classes"), &manifest, &files, Existing::Replace).unwrap();
+        let (files, _) = quantize(&bundle, false).unwrap();
+        let bundle = Bundle::write(dir.path().join("classes"), &manifest, &files, Existing::Replace).unwrap();
+        for checkpoint in [None, Some(&checkpoint)] {
+            let parity = parity(&bundle, &Precision::ALL, checkpoint).unwrap();
+            assert!(parity.passed(), "{:#?}", parity.comparisons);
+            let logits = parity.comparisons.iter().filter(|c| c.output == Output::Logits);
+            assert_eq!(logits.count(), 2 * 3);
+        }
+    }
 }
 
 #[test]

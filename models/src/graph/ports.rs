@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::type_name;
+use super::{Subject, type_name};
 use crate::onnx::{Dimension, DimensionValue, GraphProto, ValueInfoProto, data_type};
 use crate::{Error, ModelSpec, Part};
 
@@ -22,30 +22,31 @@ struct Port {
     axes: Vec<Axis>,
 }
 
-/// Checks that `graph` takes and gives what the contract says of `part`.
-pub(super) fn check(file: &Path, part: Part, spec: &ModelSpec, graph: &GraphProto) -> Result<(), Error> {
-    let (inputs, outputs) = expected(part, spec);
+/// Checks that `graph` takes and gives what the contract says of `subject`.
+pub(super) fn check(file: &Path, subject: Subject, spec: &ModelSpec, graph: &GraphProto) -> Result<(), Error> {
+    let (inputs, outputs) = expected(subject, spec);
     check_side(file, "inputs", &inputs, &fed_inputs(graph))?;
     let found: Vec<_> = graph.output.iter().collect();
     check_side(file, "outputs", &outputs, &found)
 }
 
-/// Inputs and outputs that the contract gives a part.
-fn expected(part: Part, spec: &ModelSpec) -> (Vec<Port>, Vec<Port>) {
+/// Inputs and outputs that the contract gives a graph.
+fn expected(subject: Subject, spec: &ModelSpec) -> (Vec<Port>, Vec<Port>) {
     use Axis::{Fixed, Symbol};
     let grid = spec.grid();
     let float = |name, axes| Port { name, elem_type: data_type::FLOAT, axes };
     let int64 = |name, axes| Port { name, elem_type: data_type::INT64, axes };
     let tokens = float("tokens", vec![Symbol, Fixed(spec.encoder().width)]);
-    match part {
-        Part::Encoder => {
+    match subject {
+        Subject::Part(Part::Encoder) => {
             let patches = float("patches", vec![Symbol, Fixed(grid.patch_len())]);
             (vec![patches, int64("positions", vec![Symbol])], vec![tokens])
         }
-        Part::Decoder => {
+        Subject::Part(Part::Decoder) => {
             let patches = float("patches", vec![Fixed(grid.len()), Fixed(grid.patch_len())]);
             (vec![tokens, int64("restore", vec![Fixed(grid.len())])], vec![patches])
         }
+        Subject::Classifier(classifier) => (vec![tokens], vec![float("logits", vec![Fixed(classifier.classes)])]),
     }
 }
 

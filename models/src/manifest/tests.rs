@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::onnx::Bytes;
+use crate::{NormPlace, Pool};
 
 fn measures() -> impl Strategy<Value = BTreeMap<String, Measure>> {
     let number = (-1e12..1e12_f64).prop_map(Measure::Number);
@@ -30,18 +31,28 @@ fn trainings() -> impl Strategy<Value = Training> {
     )
 }
 
+fn classifiers() -> impl Strategy<Value = Option<Classifier>> {
+    let pool = prop_oneof![Just(Pool::Cls), Just(Pool::Mean)];
+    let norm = prop_oneof![Just(NormPlace::Encoder), Just(NormPlace::Classifier)];
+    let classifier = (pool, norm, 1..=65_536_usize);
+    proptest::option::of(classifier.prop_map(|(pool, norm, classes)| Classifier { pool, norm, classes }))
+}
+
 fn manifests() -> impl Strategy<Value = Manifest> {
     let contents = proptest::collection::vec(any::<u8>(), 0..50);
     let name = "[a-z0-9][a-z0-9_-]{0,20}";
-    (name, "[A-Za-z].{0,30}", crate::spec::strategy::specs(), trainings(), measures(), contents).prop_map(
-        |(name, licence, spec, training, quality, contents)| {
-            let files = BundleFile::ALL
-                .into_iter()
-                .filter(|file| spec.decoder().is_some() || !matches!(file, BundleFile::Graph(Part::Decoder, _)))
-                .map(|file| (file, Bytes::from(contents.clone())))
-                .collect();
+    let spec = (crate::spec::strategy::specs(), classifiers());
+    (name, "[A-Za-z].{0,30}", spec, trainings(), measures(), contents).prop_map(
+        |(name, licence, (spec, classifier), training, quality, contents)| {
+            let belongs = |file: &BundleFile| match file {
+                BundleFile::Graph(Part::Decoder, _) => spec.decoder().is_some(),
+                BundleFile::Classifier | BundleFile::Labels => classifier.is_some(),
+                _ => true,
+            };
+            let files =
+                BundleFile::ALL.into_iter().filter(belongs).map(|file| (file, Bytes::from(contents.clone()))).collect();
             let manifest = Manifest::new(&name, &licence, spec).unwrap();
-            Manifest { training, quality, ..manifest.listing(&files) }
+            Manifest { classifier, training, quality, ..manifest.listing(&files) }
         },
     )
 }

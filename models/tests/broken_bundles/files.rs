@@ -138,6 +138,35 @@ fn a_decoder_that_the_spec_has_not() {
 }
 
 #[test]
+fn a_classifier_that_the_manifest_does_not_describe() {
+    for name in ["classifier.onnx", "labels.txt"] {
+        let other = if name == "labels.txt" { "classifier.onnx" } else { "labels.txt" };
+        let folder = Folder::whole().unlist(other).edit_table(|table| drop(table.remove("classifier").unwrap()));
+        let field = format!("`files.\"{name}\"`");
+        assert_broken!(folder, Error::ClassifierWithoutTable { .. }, "manifest.toml", &field, "`classifier`");
+    }
+}
+
+#[test]
+fn a_classifier_without_its_graph() {
+    let folder = Folder::whole().unlist("classifier.onnx");
+    assert_broken!(folder, Error::ClassifierNotListed { .. }, "manifest.toml", "`files.\"classifier.onnx\"`");
+}
+
+#[test]
+fn labels_that_are_not_one_line_a_class() {
+    for (text, found) in [("cat\ndog\n", 2), ("cat\ndog\nfish\nbird\n", 4), ("", 0), ("cat\ndog\nfish\n\n", 4)] {
+        let folder = Folder::whole().put("labels.txt", text.as_bytes());
+        let lines = format!("has {found} lines");
+        assert_broken!(folder, Error::Labels { .. }, "tiny/labels.txt", &lines, "`classifier.classes` = 3");
+    }
+    let folder = Folder::whole().put("labels.txt", b"cat\n \nfish");
+    assert_broken!(folder, Error::LabelEmpty { .. }, "tiny/labels.txt", "line 2");
+    let folder = Folder::whole().put("labels.txt", b"cat\n\xff\nfish\n");
+    assert_broken!(folder, Error::NotText { .. }, "tiny/labels.txt");
+}
+
+#[test]
 fn a_card_that_is_not_text() {
     let folder = Folder::whole().put("CARD.md", b"# \xff");
     assert_broken!(folder, Error::NotText { .. }, "tiny/CARD.md");

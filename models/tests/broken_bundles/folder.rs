@@ -8,20 +8,21 @@ use glimpse_models::onnx::{
     OperatorSetIdProto, TensorProto, ValueInfoProto, data_type,
 };
 use glimpse_models::{
-    Bundle, BundleFile, Error, Existing, Family, FileEntry, Files, MANIFEST_FILE, Manifest, ModelSpec, Part, Precision,
-    RawSpec, Transformer,
+    Bundle, BundleFile, Classifier, Error, Existing, Family, FileEntry, Files, MANIFEST_FILE, Manifest, ModelSpec,
+    NormPlace, Part, Pool, Precision, RawSpec, Transformer,
 };
 
 const WIDTH: usize = 8;
 const PATCH: usize = 2;
 const L: usize = 4;
+const CLASSES: usize = 3;
 const PATCH_LEN: usize = PATCH * PATCH * 3;
 
 /// A bundle's folder, removed when the test ends.
 pub struct Folder(tempfile::TempDir);
 
 impl Folder {
-    /// A whole bundle with both forms.
+    /// A whole bundle with both forms and a classifier.
     pub fn whole() -> Self {
         Self::of(&manifest(), &files(&Precision::ALL))
     }
@@ -126,7 +127,9 @@ pub fn raw_spec() -> RawSpec {
 }
 
 pub fn manifest() -> Manifest {
-    Manifest::new("tiny", "MIT OR Apache-2.0", ModelSpec::new(raw_spec()).unwrap()).unwrap()
+    let mut manifest = Manifest::new("tiny", "MIT OR Apache-2.0", ModelSpec::new(raw_spec()).unwrap()).unwrap();
+    manifest.classifier = Some(Classifier { pool: Pool::Cls, norm: NormPlace::Encoder, classes: CLASSES });
+    manifest
 }
 
 /// Every file of a bundle with these forms.
@@ -134,6 +137,8 @@ pub fn files(precisions: &[Precision]) -> Files {
     let mut files = Files::from([
         (BundleFile::Golden, Bytes::from_static(b"\x08\0\0\0\0\0\0\0{}      ")),
         (BundleFile::Card, Bytes::from_static(b"# tiny\n")),
+        (BundleFile::Classifier, classifier()),
+        (BundleFile::Labels, Bytes::from_static(b"cat\ndog\nfish\n")),
     ]);
     for &precision in precisions {
         files.insert(BundleFile::Graph(Part::Encoder, precision), encoder(precision));
@@ -190,6 +195,28 @@ fn decoder(precision: Precision) -> Bytes {
             ValueInfoProto::tensor("restore", data_type::INT64, vec![fixed(L)]),
         ],
         output: vec![ValueInfoProto::tensor("patches", data_type::FLOAT, vec![fixed(L), fixed(PATCH_LEN)])],
+        ..GraphProto::default()
+    })
+}
+
+/// The class token, turned into logits.
+fn classifier() -> Bytes {
+    let node = vec![
+        NodeProto::new("Gather", &["tokens", "first"], &["pooled"], vec![AttributeProto::from_i64("axis", 0)]),
+        NodeProto::new("MatMul", &["pooled", "weight"], &["product"], vec![]),
+        NodeProto::new("Reshape", &["product", "classes"], &["logits"], vec![]),
+    ];
+    let initializer = vec![
+        TensorProto::from_i64("first", &[1], &[0]),
+        TensorProto::from_i64("classes", &[1], &[CLASSES as i64]),
+        TensorProto::from_f32("weight", &[WIDTH, CLASSES], &[0.1; WIDTH * CLASSES]),
+    ];
+    let tokens = vec![Dimension::symbol("T"), Dimension::fixed(WIDTH)];
+    model(GraphProto {
+        node,
+        initializer,
+        input: vec![ValueInfoProto::tensor("tokens", data_type::FLOAT, tokens)],
+        output: vec![ValueInfoProto::tensor("logits", data_type::FLOAT, vec![Dimension::fixed(CLASSES)])],
         ..GraphProto::default()
     })
 }

@@ -10,7 +10,7 @@ use glimpse_models::onnx::{
 use crate::assert_broken;
 use crate::folder::Folder;
 
-const FILES: [&str; 4] = ["encoder.onnx", "decoder.onnx", "encoder.int8.onnx", "decoder.int8.onnx"];
+const FILES: [&str; 5] = ["encoder.onnx", "decoder.onnx", "encoder.int8.onnx", "decoder.int8.onnx", "classifier.onnx"];
 
 #[test]
 fn truncated() {

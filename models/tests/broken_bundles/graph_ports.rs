@@ -7,13 +7,15 @@ use crate::assert_broken;
 use crate::folder::{Folder, files, manifest};
 
 /// Every input and output of the contract: file, which of the file's ports, its words in a message.
-const PORTS: [(&str, Side, &str); 6] = [
+const PORTS: [(&str, Side, &str); 8] = [
     ("encoder.onnx", Side::Input(0), "`patches` of the inputs"),
     ("encoder.onnx", Side::Input(1), "`positions` of the inputs"),
     ("encoder.onnx", Side::Output, "`tokens` of the outputs"),
     ("decoder.int8.onnx", Side::Input(0), "`tokens` of the inputs"),
     ("decoder.int8.onnx", Side::Input(1), "`restore` of the inputs"),
     ("decoder.int8.onnx", Side::Output, "`patches` of the outputs"),
+    ("classifier.onnx", Side::Input(0), "`tokens` of the inputs"),
+    ("classifier.onnx", Side::Output, "`logits` of the outputs"),
 ];
 
 #[derive(Clone, Copy)]
@@ -115,6 +117,12 @@ fn of_another_model() {
     // The files fit one another; the spec is another's.
     let folder = Folder::of(&manifest(), &files(&Precision::ALL)).replace("image_side = 4", "image_side = 8");
     assert_broken!(folder, Error::GraphPortDim { .. }, "decoder.onnx", "`restore`", "is 4, the spec says 16");
+}
+
+#[test]
+fn of_another_number_of_classes() {
+    let folder = Folder::whole().replace("classes = 3", "classes = 5");
+    assert_broken!(folder, Error::GraphPortDim { .. }, "classifier.onnx", "`logits`", "is 3, the spec says 5");
 }
 
 fn whole_graph(file: &str) -> GraphProto {

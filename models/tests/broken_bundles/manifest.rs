@@ -139,6 +139,19 @@ fn with_a_number_out_of_range_in_the_spec() {
 }
 
 #[test]
+fn with_a_classifier_that_is_none() {
+    for classes in ["0", "65537"] {
+        let folder = Folder::whole().replace("classes = 3", &format!("classes = {classes}"));
+        assert_broken!(folder, Error::ManifestField { .. }, "manifest.toml", "`classifier.classes` is", classes);
+    }
+    let cases =
+        [("\"cls\"", "\"max\"", "`max`"), ("\"encoder\"", "true", "norm"), ("classes = 3", "colour = 3", "`colour`")];
+    for (old, new, word) in cases {
+        assert_broken!(Folder::whole().replace(old, new), Error::ManifestSyntax { .. }, "manifest.toml", word);
+    }
+}
+
+#[test]
 fn with_a_number_of_the_wrong_kind_in_the_spec() {
     let cases = [
         ("image_side = 4", "image_side = -4", "image_side"),

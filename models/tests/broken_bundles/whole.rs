@@ -13,6 +13,9 @@ fn a_whole_bundle_opens() {
     assert_eq!(bundle.precisions(), Precision::ALL);
     assert_eq!(bundle.card(), "# tiny\n");
     assert_eq!(bundle.golden(), &files(&[])[&BundleFile::Golden]);
+    assert_eq!(bundle.classifier(), manifest().classifier.as_ref());
+    assert_eq!(bundle.classifier_graph(), Some(&files(&[])[&BundleFile::Classifier][..]));
+    assert_eq!(bundle.labels().unwrap(), ["cat", "dog", "fish"]);
     for part in Part::ALL {
         for precision in Precision::ALL {
             assert!(bundle.graph(part, precision).is_some(), "{part} {precision}");
@@ -34,12 +37,26 @@ fn one_form_alone_is_whole() {
 #[test]
 fn a_model_for_features_needs_no_decoder() {
     let spec = ModelSpec::new(RawSpec { decoder: None, ..raw_spec() }).unwrap();
-    let manifest = Manifest::new("features", "MIT", spec).unwrap();
+    let mut features = Manifest::new("features", "MIT", spec).unwrap();
+    features.classifier = manifest().classifier;
     let mut files = files(&[Precision::F32]);
     files.remove(&BundleFile::Graph(Part::Decoder, Precision::F32));
-    let bundle = Folder::of(&manifest, &files).open().unwrap();
+    let bundle = Folder::of(&features, &files).open().unwrap();
     assert_eq!(bundle.spec().decoder(), None);
     assert_eq!(bundle.graph(Part::Decoder, Precision::F32), None);
+}
+
+#[test]
+fn a_classifier_need_not_be_there_nor_name_its_classes() {
+    let mut files = files(&[Precision::Int8]);
+    files.remove(&BundleFile::Labels);
+    let bundle = Folder::of(&manifest(), &files).open().unwrap();
+    assert!(bundle.classifier_graph().is_some() && bundle.labels().is_none());
+    files.remove(&BundleFile::Classifier);
+    let mut plain = manifest();
+    plain.classifier = None;
+    let bundle = Folder::of(&plain, &files).open().unwrap();
+    assert!(bundle.classifier().is_none() && bundle.classifier_graph().is_none());
 }
 
 #[test]

@@ -31,6 +31,10 @@ pub fn encoder(
     for i in 0..spec.encoder().depth {
         x = block(spec, weights, &format!("blocks.{i}"), spec.encoder(), x)?; // [N+1, C]
     }
+    // Where the last norm stands in the classifier, the encoder has none.
+    if weights.matrix("norm.weight").is_err() {
+        return Ok(x);
+    }
     norm(spec, weights, "norm", &x) // [N+1, C]
 }
 
