@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Int32Type};
-use arrow_array::{Array, RecordBatch};
 use common::{Place, bundle, open};
 use glimpse_models::{Bundle, Precision};
 use glimpse_runtime::{Mask, Model, Options, Preprocessor, patchify};

@@ -54,12 +54,16 @@ impl Idx {
         let Some(([0, 0, kind, axes], rest)) = bytes.split_first_chunk::<4>() else {
             bail!("this is no IDX file: it does not begin with two zeros, a type and a number of axes");
         };
-        ensure!(*kind == UNSIGNED_BYTE, "the values are of type {kind:#04x}; only bytes, {UNSIGNED_BYTE:#04x}, are read");
+        ensure!(
+            *kind == UNSIGNED_BYTE,
+            "the values are of type {kind:#04x}; only bytes, {UNSIGNED_BYTE:#04x}, are read"
+        );
         let header_bytes = usize::from(*axes) * size_of::<u32>();
         let Some((lengths, values)) = rest.split_at_checked(header_bytes) else {
             bail!("the file ends within its header; fetch it again");
         };
-        let shape: Vec<usize> = lengths.as_chunks().0.iter().map(|length| u32::from_be_bytes(*length) as usize).collect();
+        let shape: Vec<usize> =
+            lengths.as_chunks().0.iter().map(|length| u32::from_be_bytes(*length) as usize).collect();
         let count = shape.iter().try_fold(1_usize, |count, length| count.checked_mul(*length));
         ensure!(
             count == Some(values.len()),

@@ -91,11 +91,16 @@ impl Labelled {
     /// # Errors
     /// Names the folder that is missing, or has too few classes or pictures.
     pub fn folders(dir: &Path, seed: u64) -> anyhow::Result<Self> {
-        ensure!(dir.is_dir(), "there is no folder {}: name one with a folder of pictures for each class", dir.display());
+        ensure!(
+            dir.is_dir(),
+            "there is no folder {}: name one with a folder of pictures for each class",
+            dir.display()
+        );
         let name = dir.canonicalize().ok().and_then(|dir| Some(dir.file_name()?.to_string_lossy().into_owned()));
         let name = name.unwrap_or_else(|| dir.display().to_string());
         let train_dir = dir.join("train");
-        let Some(test_name) = TEST_FOLDERS.into_iter().find(|test| train_dir.is_dir() && dir.join(test).is_dir()) else {
+        let Some(test_name) = TEST_FOLDERS.into_iter().find(|test| train_dir.is_dir() && dir.join(test).is_dir())
+        else {
             let classes = class_names(dir)?;
             let (mut train, mut test) = (Vec::new(), Vec::new());
             for (label, class) in classes.iter().enumerate() {
@@ -118,7 +123,11 @@ impl Labelled {
             let mut examples = Vec::new();
             for class in class_names(&dir)? {
                 let label = classes.iter().position(|known| *known == class).with_context(|| {
-                    format!("{} is of a class that {} has no folder of", dir.join(&class).display(), train_dir.display())
+                    format!(
+                        "{} is of a class that {} has no folder of",
+                        dir.join(&class).display(),
+                        train_dir.display()
+                    )
                 })?;
                 let pictures = folder::list(&dir.join(&class))?;
                 examples.extend(pictures.into_iter().map(|path| Example { label, picture: Picture::File(path) }));
@@ -180,7 +189,12 @@ fn class_names(dir: &Path) -> anyhow::Result<Vec<String>> {
         }
     }
     names.sort();
-    ensure!(names.len() >= 2, "{} has {} folders: a folder for each of two or more classes is needed", dir.display(), names.len());
+    ensure!(
+        names.len() >= 2,
+        "{} has {} folders: a folder for each of two or more classes is needed",
+        dir.display(),
+        names.len()
+    );
     Ok(names)
 }
 
@@ -256,7 +270,13 @@ mod tests {
 
     /// Two pictures of 2 × 2 pixels to learn from, and one to be asked about.
     fn write_mnist(dir: &Path) {
-        let pictures = |count: u8| [&[0, 0, 8, 3, 0, 0, 0, count, 0, 0, 0, 2, 0, 0, 0, 2], &[10, 20, 30, 40, 50, 60, 70, 80][..4 * usize::from(count)]].concat();
+        let pictures = |count: u8| {
+            [
+                &[0, 0, 8, 3, 0, 0, 0, count, 0, 0, 0, 2, 0, 0, 0, 2],
+                &[10, 20, 30, 40, 50, 60, 70, 80][..4 * usize::from(count)],
+            ]
+            .concat()
+        };
         std::fs::write(dir.join("train-images-idx3-ubyte"), pictures(2)).unwrap();
         std::fs::write(dir.join("train-labels-idx1-ubyte"), [0, 0, 8, 1, 0, 0, 0, 2, 1, 0]).unwrap();
         std::fs::write(dir.join("t10k-images-idx3-ubyte"), pictures(1)).unwrap();
