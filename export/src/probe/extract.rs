@@ -1,5 +1,7 @@
 //! Every picture to features: of every encoder, at every share of visible patches, and its pixels.
 
+use std::sync::{Mutex, PoisonError};
+
 use glimpse_models::{Bundle, ModelSpec, Precision};
 use glimpse_runtime::{Mask, Model, Options, Pool, Preprocessor, patchify};
 use indicatif::ProgressBar;
@@ -17,7 +19,9 @@ pub const POOLS: [Pool; 2] = [Pool::Cls, Pool::Mean];
 
 /// The models that features are taken of, and what they are shown.
 pub struct Extractor {
-    encoders: Vec<Model>,
+    /// What each thread takes twins of.
+    encoders: Mutex<Vec<Model>>,
+    count: usize,
     spec: ModelSpec,
     shares: Vec<f32>,
     seed: u64,
@@ -51,13 +55,19 @@ impl Extractor {
         };
         let encoders = bundles.iter().map(load).collect::<Result<Vec<_>, _>>()?;
         let (bundle, _) = bundles[0];
-        Ok(Self { encoders, spec: *bundle.spec(), shares: shares.to_vec(), seed })
+        Ok(Self {
+            count: encoders.len(),
+            encoders: Mutex::new(encoders),
+            spec: *bundle.spec(),
+            shares: shares.to_vec(),
+            seed,
+        })
     }
 
     /// Where the features of a share, an encoder and a pool stand in [`Extracted::features`].
     #[must_use]
     pub fn place(&self, share: usize, encoder: usize, pool: usize) -> usize {
-        (share * self.encoders.len() + encoder) * POOLS.len() + pool
+        (share * self.count + encoder) * POOLS.len() + pool
     }
 
     /// What is visible of the example of that number, at one of the shares: the same for every encoder and the pixels.
@@ -81,7 +91,7 @@ impl Extractor {
             numbered.par_chunks(LOT).map(|lot| self.lot(lot, progress)).collect::<anyhow::Result<_>>()?;
         let taken: Vec<Taken> = lots.into_iter().flatten().collect();
         let n = taken.len();
-        let sets = self.shares.len() * self.encoders.len() * POOLS.len();
+        let sets = self.shares.len() * self.count * POOLS.len();
         let matrix = |width: usize, row: &dyn Fn(&Taken) -> Vec<f32>| -> anyhow::Result<Array2<f32>> {
             Ok(Array2::from_shape_vec((n, width), taken.iter().flat_map(row).collect())?)
         };
@@ -97,7 +107,11 @@ impl Extractor {
     }
 
     fn lot(&self, lot: &[(u64, &Example)], progress: &ProgressBar) -> anyhow::Result<Vec<Taken>> {
-        let mut encoders = self.encoders.iter().map(Model::twin).collect::<Result<Vec<_>, _>>()?;
+        let mut encoders = {
+            // A thread that failed leaves whole models behind.
+            let encoders = self.encoders.lock().unwrap_or_else(PoisonError::into_inner);
+            encoders.iter().map(Model::twin).collect::<Result<Vec<_>, _>>()?
+        };
         let mut preprocessor = Preprocessor::new(&self.spec);
         let reduced = Reduced::new(&self.spec);
         let mut taken = Vec::with_capacity(lot.len());

@@ -3,7 +3,6 @@
 use glimpse_models::{ModelSpec, PatchGrid};
 use glimpse_runtime::Mask;
 use ndarray::{Array2, ArrayView3, Axis};
-use rayon::prelude::*;
 
 /// The longest side that pixels are reduced to, if the patch side has a divisor for it.
 const SIDE_MAX_PX: usize = 32;
@@ -65,7 +64,7 @@ impl Reduced {
         let mut masked = pixels.clone();
         let channels = pixels.ncols() / (self.side * self.side);
         let patch = self.grid.patch() / self.square_px;
-        masked.axis_iter_mut(Axis(0)).into_par_iter().zip(masks).for_each(|(mut picture, mask)| {
+        for (mut picture, mask) in masked.axis_iter_mut(Axis(0)).zip(masks) {
             for &hidden in mask.masked() {
                 let (row, col) = self.grid.position(hidden);
                 for y in row * patch..(row + 1) * patch {
@@ -73,7 +72,7 @@ impl Reduced {
                     picture.slice_mut(ndarray::s![start..start + patch * channels]).fill(0.0);
                 }
             }
-        });
+        }
         masked
     }
 }
