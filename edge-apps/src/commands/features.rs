@@ -20,12 +20,14 @@ use crate::features::{Computed, Existing, Input, Keep, Kind, Part, Recipe, Shard
 /// OUT's ending says its kind. Every kind has the picture's path, the SHA-256 of the encoder's file and the version of the
 /// preprocessing with each row: only rows that agree in the last two may be compared.
 ///
-///   .npy      the matrix alone, f32: [pictures, C], or with --pool none [pictures, tokens, C]. Beside it,
-///             OUT.npy.rows.jsonl has a line a picture: what the row is of.
-///   .parquet  a row a picture, or with --pool none a row a token, with `token` (0 is the class token) and `patch`, its
-///             place in the grid; `features` is a list of fixed length.
-///   .jsonl    a line a picture; with --pool none, `features` is a list of lists, and `patches` are the places of all but
-///             the first.
+/// .npy: the matrix alone, f32, [pictures, C], or with --pool none [pictures, tokens, C]. Beside it, OUT.npy.rows.jsonl has
+/// a line a picture: what the row is of.
+///
+/// .parquet: a row a picture, `features` a list of fixed length; with --pool none a row a token, with `token` (0 is the
+/// class token) and `patch`, its place in the grid.
+///
+/// .jsonl: a line a picture; with --pool none, `features` is a list of lists, and `patches` are the places of all but the
+/// first.
 ///
 /// Rows are in the order of the arguments, those of a folder in name order, at any depth. The whole picture is squeezed
 /// into the model's square. A picture that cannot be read is named on stderr, has no row, and does not change the exit
@@ -33,7 +35,6 @@ use crate::features::{Computed, Existing, Input, Keep, Kind, Part, Recipe, Shard
 ///
 /// A run that is stopped leaves OUT.part, a folder; --resume goes on from there and gives the same file.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
 #[command(after_help = "\
 Examples:
   glimpse features photos/ -o photos.parquet

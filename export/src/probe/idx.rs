@@ -49,7 +49,7 @@ impl Idx {
     /// When they are no IDX file of bytes, or more or fewer than they say.
     ///
     /// # Source
-    /// LeCun, Cortes and Burges, the MNIST database, "File formats".
+    /// `LeCun`, Cortes and Burges, the MNIST database, "File formats".
     pub fn parse(bytes: &[u8]) -> anyhow::Result<Self> {
         let Some(([0, 0, kind, axes], rest)) = bytes.split_first_chunk::<4>() else {
             bail!("this is no IDX file: it does not begin with two zeros, a type and a number of axes");

@@ -80,7 +80,9 @@ impl Reduced {
 /// One channel alone, if all pictures are grey: three times the same number teaches nothing.
 #[must_use]
 pub fn without_equal_channels(pixels: Array2<f32>) -> Array2<f32> {
-    let is_grey = |values: &[f32]| values.as_chunks::<3>().0.iter().all(|[r, g, b]| r == g && g == b);
+    let is_grey = |values: &[f32]| {
+        values.as_chunks::<3>().0.iter().all(|[r, g, b]| r.to_bits() == g.to_bits() && g.to_bits() == b.to_bits())
+    };
     if pixels.rows().into_iter().all(|row| row.as_slice().is_some_and(is_grey)) {
         return pixels.slice_move(ndarray::s![.., ..;3]).as_standard_layout().into_owned();
     }

@@ -58,23 +58,21 @@ impl Kind {
 
     /// Writes the rows of a part that is done, whole or not at all, and removes the part.
     pub fn write(self, mut part: Part, inputs: &[Input], grid: PatchGrid, output: &Path) -> Result<()> {
-        let outputs = self.outputs(output);
-        // Written in the part's folder and moved: a file in its place is whole, and one stopped half-way leaves no trace
-        // but the part, from which it is written again.
-        let staged: Vec<PathBuf> =
-            (0..outputs.len()).map(|number| part.folder().join(format!("output-{number}"))).collect();
         let (recipe, pictures) = (part.recipe().clone(), part.whole());
         let writing = || format!("writing {}", output.display());
-        let mut files = Vec::new();
-        for path in &staged {
-            files.push(File::create(path).with_context(writing)?);
-        }
-        let mut sink: Box<dyn Sink> = match (self, files.pop(), files.pop()) {
-            (Self::Npy, Some(matrix), Some(rows)) => Box::new(npy::Npy::new(matrix, rows, &recipe, pictures)?),
-            (Self::Parquet, Some(file), _) => Box::new(parquet::Parquet::new(file, &recipe)?),
-            (Self::Jsonl | Self::Npy, Some(file), _) => Box::new(jsonl::Jsonl::new(file, &recipe)),
-            (_, None, _) => bail!("{} has no file to write to", output.display()),
+        // Written in the part's folder and moved: a file in its place is whole, and one stopped half-way leaves no trace
+        // but the part, from which it is written again.
+        let staged = |name: &str| part.folder().join(name);
+        let create = |name: &str| File::create(staged(name)).with_context(writing);
+        let mut sink: Box<dyn Sink> = match self {
+            Self::Npy => Box::new(npy::Npy::new(create("output")?, create("rows")?, &recipe, pictures)?),
+            Self::Parquet => Box::new(parquet::Parquet::new(create("output")?, &recipe)?),
+            Self::Jsonl => Box::new(jsonl::Jsonl::new(create("output")?, &recipe)),
         };
+        let mut moves = vec![(staged("output"), output.to_owned())];
+        if self == Self::Npy {
+            moves.insert(0, (staged("rows"), npy::companion(output)));
+        }
         part.for_each_row(|number, values| {
             let input = &inputs[number];
             let tokens = recipe.pool == Keep::None;
@@ -82,8 +80,8 @@ impl Kind {
             sink.add(&Row { path: &input.path.to_string_lossy(), patches, values }).with_context(writing)
         })?;
         sink.finish().with_context(writing)?;
-        for (staged, output) in staged.iter().zip(&outputs) {
-            fs::rename(staged, output).with_context(|| format!("writing {}", output.display()))?;
+        for (from, to) in &moves {
+            fs::rename(from, to).with_context(|| format!("writing {}", to.display()))?;
         }
         part.remove()
     }

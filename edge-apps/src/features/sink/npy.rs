@@ -57,11 +57,11 @@ impl Sink for Npy {
 /// What stands before the numbers: little-endian f32, the last axis fastest.
 ///
 /// # Source
-/// NumPy's documentation, `numpy.lib.format`, version 1.0.
+/// `NumPy`'s documentation, `numpy.lib.format`, version 1.0.
 fn header(shape: &[usize]) -> Vec<u8> {
     const MAGIC: &[u8] = b"\x93NUMPY\x01\x00";
-    let lengths: String = shape.iter().map(|length| format!("{length}, ")).collect();
-    let mut text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}), }}", lengths.trim_end());
+    let lengths: Vec<String> = shape.iter().map(ToString::to_string).collect();
+    let mut text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}), }}", lengths.join(", "));
     let before = MAGIC.len() + size_of::<u16>() + 1;
     while !(before + text.len()).is_multiple_of(ALIGNMENT_BYTES) {
         text.push(' ');
