@@ -56,10 +56,11 @@ fn colours_are_told_apart_by_every_method_and_chance_by_none() {
         for row in &report.rows {
             assert_eq!(row.cells.iter().map(|cell| cell.visible_percent).collect::<Vec<_>>(), [25.0, 50.0, 100.0]);
             for cell in &row.cells {
-                for accuracy in [cell.knn, cell.linear] {
-                    // Of 40 guesses, more than 30 are right once in a thousand times. With a quarter visible, pixels are
-                    // near each other for where they are as well as for what they are.
-                    let right = if colour_is_class { 85.0..=100.0 } else { 25.0..=75.0 };
+                // Of 40 guesses, more than 30 are right once in a thousand times.
+                let right = if colour_is_class { 95.0..=100.0 } else { 25.0..=75.0 };
+                // Where patches are hidden, pixels are near each other for where they are, and not for what they are.
+                let neighbours_can = !colour_is_class || cell.visible_percent > 99.0;
+                for accuracy in [Some(cell.linear), neighbours_can.then_some(cell.knn)].into_iter().flatten() {
                     assert!(right.contains(&accuracy.percent), "{colour_is_class} {}: {cell:?}", row.method);
                 }
             }
