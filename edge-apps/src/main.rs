@@ -4,6 +4,7 @@
 
 mod bundles;
 mod commands;
+mod features;
 mod painting;
 mod picture;
 
@@ -24,12 +25,14 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Inpaint(commands::inpaint::Args),
+    Features(commands::features::Args),
     Info(commands::info::Args),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Inpaint(args) => commands::inpaint::run(&args),
+        Command::Features(args) => commands::features::run(&args),
         Command::Info(args) => commands::info::run(&args),
     };
     match done {

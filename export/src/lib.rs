@@ -13,6 +13,7 @@
 //! | [`emit`] | a checkpoint → a bundle: ONNX files, golden answers, a card |
 //! | [`quantize`] | a bundle's linear weights → int8, and what that costs |
 //! | [`verify`] | a bundle beside burn, and its painting beside classical fills |
+//! | [`probe`] | what a bundle's features of labelled pictures are worth |
 //! | [`weights`] | named tensors, in and out of files |
 //! | [`device`] | where the numbers are crunched |
 //! | [`sheet`] | pictures side by side |
@@ -34,6 +35,7 @@ pub mod emit;
 pub mod import;
 pub mod model;
 pub mod ops;
+pub mod probe;
 pub mod quantize;
 pub mod sheet;
 pub mod speed;

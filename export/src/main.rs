@@ -32,6 +32,8 @@ enum Command {
     Emit(command::emit::Args),
     /// The int8 form into a bundle.
     Quantize(command::quantize::Args),
+    /// What classifiers make of a bundle's features of labelled pictures.
+    Probe(command::probe::Args),
     /// A bundle beside burn, and its painting beside classical fills.
     Verify(command::verify::Args),
 }
@@ -54,6 +56,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Import(args) => command::import::run(&args),
         Command::Emit(args) => command::emit::run(&args),
         Command::Quantize(args) => command::quantize::run(&args),
+        Command::Probe(args) => command::probe::run(&args),
         Command::Verify(args) => command::verify::run(&args),
     }
 }

@@ -32,6 +32,7 @@
 //! | `patchify.rs` | [`patchify`], [`unpatchify`]: an image to patches, and back |
 //! | `mask.rs` | [`Mask`]: which patches are visible |
 //! | `model.rs` | [`Model`]: patches to features or to all patches |
+//! | `pool.rs` | [`Pool`]: all of a picture's tokens to one row |
 //! | `cpu.rs` | the engine below it |
 //! | `composite.rs` | [`composite`]: painted pixels into the picture, in the hole alone |
 //! | `inpaint/` | [`inpaint`]: holes of any shape in pictures of any size |
@@ -57,6 +58,7 @@ mod machine;
 mod mask;
 mod model;
 mod patchify;
+mod pool;
 mod preprocess;
 pub mod reference;
 
@@ -66,4 +68,5 @@ pub use machine::Machine;
 pub use mask::Mask;
 pub use model::{Model, Options};
 pub use patchify::{patchify, patchify_into, unpatchify};
-pub use preprocess::{Preprocessor, resize};
+pub use pool::Pool;
+pub use preprocess::{PREPROCESS_VERSION, Preprocessor, resize};

@@ -34,6 +34,7 @@ impl Default for Options {
 pub struct Model {
     bundle: String,
     spec: ModelSpec,
+    form: Precision,
     encoder: Plan,
     decoder: Option<Plan>,
     classifier: Option<ClassifierPlan>,
@@ -64,6 +65,7 @@ impl Model {
         Ok(Self {
             bundle: bundle.name().to_owned(),
             spec: *bundle.spec(),
+            form,
             encoder: plan(Part::Encoder)?,
             decoder: bundle.spec().decoder().map(|_| plan(Part::Decoder)).transpose()?,
             classifier: bundle.classifier().zip(bundle.classifier_graph()).map(classifier).transpose()?,
@@ -72,6 +74,32 @@ impl Model {
             restore: Buffer::default(),
             answer: None,
         })
+    }
+
+    /// A second model that shares this one's weights and threads: for many pictures, models side by side with a thread
+    /// each are faster than one model on all threads.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] if the engine refuses.
+    pub fn twin(&self) -> Result<Self> {
+        let plan = |part, plan: &Plan| plan.twin().map_err(engine(&self.bundle, part, "planning"));
+        Ok(Self {
+            bundle: self.bundle.clone(),
+            spec: self.spec,
+            form: self.form,
+            encoder: plan(Part::Encoder, &self.encoder)?,
+            decoder: self.decoder.as_ref().map(|decoder| plan(Part::Decoder, decoder)).transpose()?,
+            patches: Buffer::default(),
+            positions: Buffer::default(),
+            restore: Buffer::default(),
+            answer: None,
+        })
+    }
+
+    /// The form of the weights that was loaded: not the one asked for, if the bundle does not have that.
+    #[must_use]
+    pub fn form(&self) -> Precision {
+        self.form
     }
 
     /// What the model is.

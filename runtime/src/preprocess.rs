@@ -8,6 +8,13 @@ use ndarray::{Array3, ArrayView3, Axis, Zip};
 
 use crate::{Error, Result};
 
+/// The version of what [`Preprocessor::image_from_frame`] does. Features are kept with it, so that a reader can tell
+/// whether two of them may be compared.
+///
+/// Raise it with any change that can give the same frame another image: the resizing filter or its rounding, squeezing or
+/// cutting of what is not square, the normalization, the order of channels.
+pub const PREPROCESS_VERSION: u32 = 1;
+
 /// Brings frames to a model's side and its normalization, and back. Made once, it keeps its buffers
 /// from frame to frame.
 #[derive(Debug)]

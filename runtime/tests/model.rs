@@ -47,6 +47,35 @@ fn a_model_has_no_memory_of_other_masks() {
 }
 
 #[test]
+fn twins_answer_alike_side_by_side() {
+    let bundle = bundle();
+    let grid = bundle.spec().grid();
+    let patches = patches(grid);
+    let mut first = model(&bundle, Precision::Int8, 1);
+    let twins = [first.twin().unwrap(), first.twin().unwrap()];
+    assert!(twins.iter().all(|twin| (twin.form(), twin.spec()) == (first.form(), first.spec())));
+    let masks: Vec<Mask> = (0..4).map(|seed| Mask::random(grid, 0.2 * seed as f32, seed).unwrap()).collect();
+    let answers = |model: &mut Model| -> Vec<Array2<f32>> {
+        masks.iter().map(|mask| model.reconstruct(patches.view(), mask).unwrap().to_owned()).collect()
+    };
+    let right = answers(&mut first);
+    let answers = &answers;
+    std::thread::scope(|scope| {
+        let running: Vec<_> = twins.into_iter().map(|mut twin| scope.spawn(move || answers(&mut twin))).collect();
+        assert!(running.into_iter().all(|twin| twin.join().unwrap() == right));
+    });
+}
+
+#[test]
+fn the_form_that_was_loaded_is_said() {
+    let bundle = bundle();
+    assert_eq!(model(&bundle, Precision::Int8, 1).form(), Precision::Int8);
+    let has_f32 = bundle.graph(Part::Encoder, Precision::F32).is_some();
+    let form = if has_f32 { Precision::F32 } else { Precision::Int8 };
+    assert_eq!(model(&bundle, Precision::F32, 1).form(), form);
+}
+
+#[test]
 fn what_is_masked_is_not_read() {
     let bundle = bundle();
     let grid = bundle.spec().grid();

@@ -97,7 +97,7 @@ impl HoleFrom {
 }
 
 fn from_mask(mask: &Path, fit: bool, path: &Path, (height, width): (usize, usize)) -> Result<Array2<bool>> {
-    let mut grey = Picture::read_mask(mask)?.into_grey();
+    let mut grey = Picture::read_to_look_at(mask)?.into_grey();
     let (mask_width, mask_height) = grey.dimensions();
     if (mask_height as usize, mask_width as usize) != (height, width) {
         if !fit {

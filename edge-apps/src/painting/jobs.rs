@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use walkdir::WalkDir;
 
-use crate::picture::Format;
+use crate::picture::{Format, list};
 
 /// One picture to paint.
 #[derive(Debug, Clone)]
@@ -34,7 +33,7 @@ impl Plan {
             || output.as_os_str().to_string_lossy().ends_with(std::path::MAIN_SEPARATOR);
         let mut jobs = Vec::new();
         for input in inputs {
-            for (file, relative) in pictures(input)? {
+            for (file, relative) in list(input)? {
                 let output = if to_folder { output.join(&relative) } else { output.to_owned() };
                 let format = Format::from_path(&output)?;
                 let mask = masks.as_ref().map(|masks| masks.of(&file, &relative)).transpose()?;
@@ -79,29 +78,6 @@ impl Plan {
     }
 }
 
-/// The pictures at a path, each with its place below it.
-fn pictures(input: &Path) -> Result<Vec<(PathBuf, PathBuf)>> {
-    if !input.exists() {
-        bail!("there is no file {}; check the path", input.display());
-    }
-    if !input.is_dir() {
-        let name = input.file_name().with_context(|| format!("{} names no file", input.display()))?;
-        return Ok(vec![(input.to_owned(), name.into())]);
-    }
-    let mut found = Vec::new();
-    for entry in WalkDir::new(input).sort_by_file_name().follow_links(true) {
-        let entry = entry.with_context(|| format!("reading the folder {}", input.display()))?;
-        if entry.file_type().is_file() && Format::from_path(entry.path()).is_ok() {
-            let relative = entry.path().strip_prefix(input)?.to_owned();
-            found.push((entry.into_path(), relative));
-        }
-    }
-    if found.is_empty() {
-        bail!("{} holds no picture: none of its files ends in .jpg, .jpeg, .png or .webp", input.display());
-    }
-    Ok(found)
-}
-
 /// Where masks come from.
 enum Masks {
     /// One mask for all pictures.
@@ -119,7 +95,7 @@ impl Masks {
             return Ok(Self::One(path.to_owned()));
         }
         let mut by_stem = HashMap::new();
-        for (file, relative) in pictures(path)? {
+        for (file, relative) in list(path)? {
             if let Some(other) = by_stem.insert(relative.with_extension(""), file.clone()) {
                 bail!("{} and {} are masks of one name; keep one", other.display(), file.display());
             }

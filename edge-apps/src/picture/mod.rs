@@ -2,6 +2,7 @@
 
 mod format;
 mod jpeg;
+mod list;
 mod read;
 mod write;
 
@@ -11,6 +12,7 @@ use ndarray::{Array2, ArrayView2, ArrayView3};
 
 pub use self::format::Format;
 use self::jpeg::JpegStyle;
+pub use self::list::list;
 
 /// A picture of 8 bits a channel, grey or coloured, with or without transparency.
 ///

@@ -34,7 +34,7 @@ impl Picture {
     }
 
     /// Reads a picture that is only looked at, of any number of bits.
-    pub fn read_mask(path: &Path) -> Result<Self> {
+    pub fn read_to_look_at(path: &Path) -> Result<Self> {
         let mut picture = Self::decode(path)?;
         if !matches!(picture.pixels.color(), ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8) {
             picture.pixels = picture.pixels.to_rgba8().into();

@@ -2,6 +2,7 @@
 
 pub mod emit;
 pub mod import;
+pub mod probe;
 pub mod quantize;
 pub mod recipe;
 mod sizes;

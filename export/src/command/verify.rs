@@ -111,7 +111,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     if let Some(painting) = report.painting.as_ref().filter(|_| args.record && report.passed) {
         let mut manifest = bundle.manifest().clone();
-        manifest.quality = painting.measures();
+        manifest.quality.extend(painting.measures());
         Bundle::write(&args.bundle, &manifest, bundle.files(), Existing::Replace)?;
     }
     print!("{}", if args.json { json } else { markdown });

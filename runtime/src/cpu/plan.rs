@@ -29,6 +29,11 @@ impl Plan {
         Ok(Self { state: plan.spawn()? })
     }
 
+    /// The same graph with a state of its own: the weights are shared.
+    pub(crate) fn twin(&self) -> TractResult<Self> {
+        Ok(Self { state: self.state.plan().spawn()? })
+    }
+
     /// Runs the graph on its two inputs.
     pub(crate) fn run(&mut self, first: TValue, second: TValue) -> TractResult<TValue> {
         let mut outputs = self.state.run(tvec![first, second])?;

@@ -1,0 +1,292 @@
+//! `glimpse features`: pictures into a file of features.
+
+use std::fmt;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use glimpse_models::{Bundle, BundleFile, Part as Graph, Precision};
+use glimpse_runtime::{Machine, Model, Options, PREPROCESS_VERSION};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::bundles;
+use crate::features::{Computed, Existing, Input, Keep, Kind, Part, Recipe, Shard, compute, fingerprint, inputs};
+
+/// Compute features of pictures: numbers that stand for what is in them, for search, sorting and small classifiers.
+///
+/// OUT's ending says its kind. Every kind has the picture's path, the SHA-256 of the encoder's file and the version of the
+/// preprocessing with each row: only rows that agree in the last two may be compared.
+///
+/// .npy: the matrix alone, f32, [pictures, C], or with --pool none [pictures, tokens, C]. Beside it, OUT.npy.rows.jsonl has
+/// a line a picture: what the row is of.
+///
+/// .parquet: a row a picture, `features` a list of fixed length; with --pool none a row a token, with `token` (0 is the
+/// class token) and `patch`, its place in the grid.
+///
+/// .jsonl: a line a picture; with --pool none, `features` is a list of lists, and `patches` are the places of all but the
+/// first.
+///
+/// Rows are in the order of the arguments, those of a folder in name order, at any depth. The whole picture is squeezed
+/// into the model's square. A picture that cannot be read is named on stderr, has no row, and does not change the exit
+/// status as long as another one has a row.
+///
+/// A run that is stopped leaves OUT.part, a folder; --resume goes on from there and gives the same file.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  glimpse features photos/ -o photos.parquet
+  glimpse features photos/ -o photos.npy --pool cls --visible 16 --seed 7
+  glimpse features photos/ -o part2.jsonl --shard 2/5 --resume")]
+pub struct Args {
+    /// Pictures (JPEG, PNG or WebP), or folders of them
+    #[arg(required = true, value_name = "IMAGE|FOLDER")]
+    images: Vec<PathBuf>,
+
+    /// The file to write: .npy, .parquet or .jsonl
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+
+    /// What stands for a picture
+    #[arg(long, value_enum, default_value = "mean")]
+    pool: Keep,
+
+    /// How many of the picture's patches the encoder sees, drawn at random; fewer cost less. The choice follows from the
+    /// seed and the picture's name below its folder, so that a shard gives the same rows as the whole
+    #[arg(long, value_name = "N|all", default_value = "all")]
+    visible: Visible,
+
+    /// Seed of --visible
+    #[arg(long, value_name = "S", default_value_t = 0, requires = "visible")]
+    seed: u64,
+
+    /// A model inside the program, or a bundle's folder (`glimpse info` lists them)
+    #[arg(long, value_name = "NAME|PATH", default_value = bundles::DEFAULT)]
+    model: String,
+
+    /// Weights to compute with: int8 or f32 [default: int8 where the model has it]
+    #[arg(long, value_name = "PRECISION")]
+    precision: Option<Precision>,
+
+    /// Threads to compute with, each on pictures of its own; the result does not depend on it [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: Option<u32>,
+
+    /// Compute the i-th of n parts alone. Neighbours in the list stay together, so that the parts' rows, one part after
+    /// another, are those of the whole
+    #[arg(long, value_name = "i/n", default_value_t = Shard::WHOLE)]
+    shard: Shard,
+
+    /// Go on where a stopped run of the same arguments left off; begin where there is none
+    #[arg(long)]
+    resume: bool,
+
+    /// Replace an output that exists, and, without --resume, throw away what a stopped run left
+    #[arg(long)]
+    force: bool,
+
+    /// Report on stdout as JSON instead of in words
+    #[arg(long)]
+    json: bool,
+}
+
+/// How many patches the encoder sees.
+#[derive(Debug, Clone, Copy)]
+enum Visible {
+    All,
+    Count(usize),
+}
+
+impl FromStr for Visible {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            _ if text == "all" => Ok(Self::All),
+            Ok(0) => Err("the encoder must see a patch: give at least 1".to_owned()),
+            Ok(count) => Ok(Self::Count(count)),
+            Err(_) => Err("a number of patches, or `all`".to_owned()),
+        }
+    }
+}
+
+impl Visible {
+    fn count(self, bundle: &Bundle) -> Result<usize> {
+        let all = bundle.spec().grid().len();
+        match self {
+            Self::All => Ok(all),
+            Self::Count(count) if count <= all => Ok(count),
+            Self::Count(count) => {
+                bail!("--visible {count}: model `{}` has {all} patches; give at most that, or `all`", bundle.name())
+            }
+        }
+    }
+}
+
+/// What is said at the end.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    outputs: &'a [PathBuf],
+    shape: Vec<usize>,
+    recipe: &'a Recipe,
+    /// Pictures that an earlier run had done.
+    resumed: usize,
+    broken: Vec<Broken<'a>>,
+    threads: usize,
+    duration_s: f64,
+    pictures_per_s: f64,
+}
+
+/// A picture without a row.
+#[derive(Debug, Serialize)]
+struct Broken<'a> {
+    path: &'a Path,
+    reason: &'a str,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Result<()> {
+    let kind = Kind::from_path(&args.output)?;
+    check_outputs(args, kind)?;
+    let inputs = args.shard.of(inputs(&args.images)?)?;
+    let bundle = bundles::open(&args.model)?;
+    let precision = bundles::precision(&bundle, args.precision);
+    let visible = args.visible.count(&bundle)?;
+
+    let threads = args.threads.map_or_else(|| Machine::detect().threads, |threads| threads as usize);
+    let workers = threads.min(inputs.len());
+    let options = Options { precision, threads: Some(threads / workers) };
+    let model = Model::load(&bundle, &options).with_context(|| format!("model `{}`", args.model))?;
+    let recipe = recipe(args, &bundle, &model, precision, visible, &inputs)?;
+    let existing = match (args.resume, args.force) {
+        (true, _) => Existing::Resume,
+        (false, true) => Existing::Discard,
+        (false, false) => Existing::Refuse,
+    };
+    let mut part = Part::open(&args.output, &recipe, existing)?;
+
+    let resumed = part.done();
+    let bar = progress(inputs.len(), resumed);
+    let name_broken = |reason: &str| bar.suspend(|| eprintln!("passed over: {reason}"));
+    part.broken().iter().flatten().for_each(|reason| name_broken(reason));
+    let start = Instant::now();
+    compute(&model, &inputs[resumed..], &recipe, workers, |_, computed| {
+        if let Computed::Broken(reason) = &computed {
+            name_broken(reason);
+        }
+        part.add(computed)?;
+        bar.inc(1);
+        Ok(())
+    })?;
+    let duration_s = start.elapsed().as_secs_f64();
+    bar.finish_and_clear();
+
+    let broken = part.broken().to_vec();
+    let rows = part.whole();
+    if rows == 0 {
+        part.remove()?;
+        bail!("none of the {} pictures could be read, for the reasons above; nothing is written", inputs.len());
+    }
+    kind.write(part, &inputs, model.grid(), &args.output)?;
+    let list = inputs.iter().zip(&broken);
+    let report = Report {
+        outputs: &kind.outputs(&args.output),
+        shape: match recipe.pool {
+            Keep::None => vec![rows, recipe.rows(), recipe.width],
+            Keep::Cls | Keep::Mean => vec![rows, recipe.width],
+        },
+        recipe: &recipe,
+        resumed,
+        broken: list
+            .filter_map(|(input, reason)| Some(Broken { path: &input.path, reason: reason.as_deref()? }))
+            .collect(),
+        threads,
+        duration_s,
+        pictures_per_s: (inputs.len() - resumed) as f64 / duration_s.max(f64::EPSILON),
+    };
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        println!("{}", Words { output: &args.output, report: &report });
+    }
+    if !report.broken.is_empty() {
+        eprintln!("warning: {} of {} pictures could not be read and have no row", report.broken.len(), inputs.len());
+    }
+    Ok(())
+}
+
+/// Refuses before anything is computed what could not be written at the end.
+fn check_outputs(args: &Args, kind: Kind) -> Result<()> {
+    if args.output.is_dir() {
+        bail!("{} is a folder; name a file with -o", args.output.display());
+    }
+    for output in kind.outputs(&args.output) {
+        // A run that is resumed may have been stopped between its two files.
+        let may_be_ours = args.resume && output != args.output;
+        if output.exists() && !args.force && !may_be_ours {
+            bail!("{} exists already; name another output, or replace it with --force", output.display());
+        }
+    }
+    if args.resume || args.force { Ok(()) } else { Part::check_absent(&args.output) }
+}
+
+fn recipe(
+    args: &Args,
+    bundle: &Bundle,
+    model: &Model,
+    precision: Precision,
+    visible: usize,
+    inputs: &[Input],
+) -> Result<Recipe> {
+    let encoder = bundle.manifest().files().get(&BundleFile::Graph(Graph::Encoder, model.form()));
+    let encoder = encoder.with_context(|| format!("bundle `{}` lists no encoder", bundle.name()))?;
+    Ok(Recipe {
+        glimpse: env!("CARGO_PKG_VERSION").to_owned(),
+        model: bundle.name().to_owned(),
+        model_sha256: encoder.sha256.clone(),
+        precision,
+        preprocess_version: PREPROCESS_VERSION,
+        pool: args.pool,
+        visible,
+        seed: args.seed,
+        shard: args.shard.to_string(),
+        pictures: inputs.len(),
+        pictures_sha256: fingerprint(inputs)?,
+        width: bundle.spec().encoder().width,
+    })
+}
+
+/// The report for people.
+struct Words<'a> {
+    output: &'a Path,
+    report: &'a Report<'a>,
+}
+
+impl fmt::Display for Words<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Report { shape, recipe, resumed, pictures_per_s, .. } = self.report;
+        let lengths: Vec<String> = shape.iter().map(ToString::to_string).collect();
+        write!(f, "{}: {} numbers by {}", self.output.display(), lengths.join(" × "), recipe.model)?;
+        if *resumed > 0 {
+            write!(f, ", {resumed} pictures of them from a stopped run")?;
+        }
+        write!(f, ", {pictures_per_s:.1} pictures/s")
+    }
+}
+
+/// A bar on stderr, where that is a terminal.
+fn progress(pictures: usize, done: usize) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(pictures as u64);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} pictures, {per_sec}, {eta} left") {
+        bar.set_style(style);
+    }
+    bar.set_position(done as u64);
+    bar.reset_eta();
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
