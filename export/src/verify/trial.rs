@@ -34,6 +34,9 @@ pub enum Scale {
 }
 
 impl Scale {
+    /// The [`key`](Self::key) of the photographs' own size.
+    pub const PHOTO: &str = "photo";
+
     /// The scale in words.
     #[must_use]
     pub fn title(self) -> String {
@@ -45,10 +48,10 @@ impl Scale {
         }
     }
 
-    /// Names the scale in the seeds of holes.
-    const fn key(self) -> &'static str {
+    /// Names the scale in reports and in the seeds of holes.
+    pub const fn key(self) -> &'static str {
         match self {
-            Self::Photo { .. } => "photo",
+            Self::Photo { .. } => Self::PHOTO,
             Self::Model { .. } => "model",
         }
     }
