@@ -13,9 +13,11 @@ fn visible_pixels_stay_byte_for_byte() {
     place.copy("sushi.jpg");
     place.copy("sushi.mask.png");
     let mask = open(&sample("sushi.mask.png")).to_luma8();
-    for output in ["out.png", "out.webp"] {
-        place.run(&format!("inpaint sushi.jpg --mask sushi.mask.png -o {output}"));
-        assert_painted_inside_only(&open(&sample("sushi.jpg")), &open(&place.path(output)), &mask);
+    for method in ["auto", "mae", "membrane", "telea", "ns"] {
+        for output in ["out.png", "out.webp"] {
+            place.run(&format!("inpaint sushi.jpg --mask sushi.mask.png -o {output} --method {method} --force"));
+            assert_painted_inside_only(&open(&sample("sushi.jpg")), &open(&place.path(output)), &mask);
+        }
     }
 }
 
@@ -38,15 +40,62 @@ fn boxes_are_holes_and_grow() {
 fn the_same_line_gives_the_same_bytes_on_any_number_of_threads() {
     let place = Place::new();
     place.copy("stingray.jpg");
-    for (output, more) in [("a.png", ""), ("b.png", ""), ("c.png", "--threads 1"), ("d.png", "--threads 3")] {
-        place.run(&format!("inpaint stingray.jpg --random 0.4 --seed 5 -o {output} {more}"));
+    for method in ["mae", "membrane", "telea", "ns"] {
+        let paint = |output: &str, seed: u32, more: &str| {
+            place.run(&format!(
+                "inpaint stingray.jpg --random 0.4 --seed {seed} -o {output} --method {method} --force {more}"
+            ));
+            std::fs::read(place.path(output)).unwrap()
+        };
+        let first = paint("a.png", 5, "");
+        for (output, more) in [("b.png", ""), ("c.png", "--threads 1"), ("d.png", "--threads 3")] {
+            assert!(paint(output, 5, more) == first, "{method} {output}");
+        }
+        assert!(paint("e.png", 6, "") != first, "{method}");
     }
-    let first = std::fs::read(place.path("a.png")).unwrap();
-    for other in ["b.png", "c.png", "d.png"] {
-        assert!(std::fs::read(place.path(other)).unwrap() == first, "{other}");
+}
+
+#[test]
+fn auto_does_what_the_model_s_measurements_say() {
+    let place = Place::new();
+    place.photograph("a.png", 160, 120);
+    place.copy_bundle("measured");
+    let manifest = place.path("measured/manifest.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let unmeasured: String =
+        text.split_inclusive("\n\n").filter(|table| !table.starts_with("[quality.inpaint_psnr_db")).collect();
+    let line = "inpaint a.png --box 50,40,50,50 --model measured --force";
+    let auto =
+        || -> serde_json::Value { serde_json::from_str(&place.run(&format!("{line} --json -o auto.png"))).unwrap() };
+    for (table, method) in [
+        ("", "mae"),
+        ("10-20 = { mae = 20.0, membrane = 19.0, ns = 3.0 }", "mae"),
+        ("10-20 = { mae = 20.0, membrane = 21.0, ns = 3.0 }", "membrane"),
+        ("10-20 = { mae = 20.0, telea = 20.5 }\n30-50 = { mae = 30.0, ns = 20.0 }", "telea"),
+        ("2-10 = { mae = 30.0, ns = 20.0 }\n10-20 = { mae = 19.0, ns = 20.0 }", "ns"),
+    ] {
+        let measured = format!("[quality.inpaint_psnr_db]\n{table}\n\n");
+        let (quality, files) = unmeasured.split_once("[files.").unwrap();
+        let table = if table.is_empty() { "" } else { &measured };
+        std::fs::write(&manifest, format!("{quality}{table}[files.{files}")).unwrap();
+        let report = auto();
+        assert_eq!((&report["method_asked"], &report["pictures"][0]["method"]), (&"auto".into(), &method.into()));
+        place.run(&format!("{line} --method {method} -o asked.png"));
+        assert!(std::fs::read(place.path("auto.png")).unwrap() == std::fs::read(place.path("asked.png")).unwrap());
     }
-    place.run("inpaint stingray.jpg --random 0.4 --seed 6 -o e.png");
-    assert!(std::fs::read(place.path("e.png")).unwrap() != first);
+}
+
+#[test]
+fn a_method_is_said_in_words() {
+    let place = Place::new();
+    place.photograph("a.png", 100, 80);
+    let line = "inpaint a.png --box 30,20,40,40 -o out.png --force";
+    assert!(place.run(&format!("{line} --method telea")).contains("painted by telea in"));
+    assert!(place.run(line).contains("(auto) in"));
+    let help = place.run("inpaint --help");
+    for words in ["auto:", "mae:", "membrane:", "telea:", "ns:"] {
+        assert!(help.contains(words), "{words} is not in {help}");
+    }
 }
 
 #[test]
@@ -111,8 +160,8 @@ fn the_report_is_json_when_asked() {
 fn both_precisions_paint_nearly_the_same() {
     let place = Place::new();
     place.photograph("a.png", 160, 120);
-    place.run("inpaint a.png --box 50,40,50,50 --precision f32 -o f32.png");
-    place.run("inpaint a.png --box 50,40,50,50 --precision int8 -o int8.png");
+    place.run("inpaint a.png --box 50,40,50,50 --method mae --precision f32 -o f32.png");
+    place.run("inpaint a.png --box 50,40,50,50 --method mae --precision int8 -o int8.png");
     let (f32, int8) = (open(&place.path("f32.png")), open(&place.path("int8.png")));
     let apart = f32.as_bytes().iter().zip(int8.as_bytes()).map(|(a, b)| a.abs_diff(*b)).max();
     assert!(apart < Some(24), "{apart:?}");

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Place, bundle};
+use common::Place;
 use image::{GrayImage, ImageBuffer, Luma, Rgb, RgbaImage};
 
 #[test]
@@ -112,18 +112,15 @@ fn models_that_are_unknown_or_cannot_paint() {
     place.refuses(&format!("{paint} nobody"), &["no model `nobody`", "glimpse info"]);
     place.refuses(&format!("{paint} ."), &["loading the bundle", "manifest.toml"]);
 
-    std::fs::create_dir(place.path("features")).unwrap();
-    for entry in std::fs::read_dir(bundle()).unwrap() {
-        let entry = entry.unwrap();
-        if entry.file_type().unwrap().is_file() {
-            std::fs::copy(entry.path(), place.path("features").join(entry.file_name())).unwrap();
-        }
-    }
+    place.copy_bundle("features");
     let manifest = place.path("features/manifest.toml");
     let text = std::fs::read_to_string(&manifest).unwrap();
     assert!(text.contains("norm_pix = false"));
     std::fs::write(&manifest, text.replace("norm_pix = false", "norm_pix = true")).unwrap();
     place.refuses(&format!("{paint} features"), &["cannot paint", "mean and variance"]);
+    place.refuses(&format!("{paint} features --method mae"), &["cannot paint", "mean and variance"]);
+    // What paints without a model does not ask whether it could.
+    place.run(&format!("{paint} features --method ns"));
     place.refuses("info --model nobody", &["no model `nobody`"]);
 }
 
@@ -137,6 +134,20 @@ fn one_way_to_say_what_to_paint() {
     place.refuses("inpaint a.png -o out.png --box 1,1,2,2 --fit-mask", &["--fit-mask"]);
     place.refuses("inpaint a.png -o out.png --box 1,1,2,2 --seed 3", &["--seed"]);
     place.refuses("inpaint a.png -o out.png --box 1,1,2,2 --threads 0", &["--threads"]);
+}
+
+#[test]
+fn what_is_said_of_a_model_that_does_not_paint() {
+    let place = Place::new();
+    place.photograph("a.png", 60, 40);
+    for method in ["membrane", "telea", "ns"] {
+        for option in ["--precision int8", "--feather 4"] {
+            let name = option.split(' ').next().unwrap();
+            let line = format!("inpaint a.png --box 1,1,5,5 -o out.png --method {method} {option}");
+            place.refuses(&line, &[name, method, "--method mae"]);
+        }
+    }
+    place.refuses("inpaint a.png --box 1,1,5,5 -o out.png --method magic", &["magic", "auto", "telea"]);
 }
 
 /// The checksum of a PNG chunk.

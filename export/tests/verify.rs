@@ -53,9 +53,9 @@ fn a_report_is_printed_and_written_the_same_each_time() {
     let written = |name: &str| std::fs::read_to_string(dir.path().join("out").join(name)).unwrap();
     assert_eq!(written("report.json"), json);
     assert_eq!(run(dir.path(), verify), (0, written("report.md"), String::new()));
-    // Three holes, each masked, by the mean, by Glimpse, and as it was.
+    // Four holes, each masked, by the mean, by Glimpse, and as it was.
     let sheet = image::open(dir.path().join("out/contact_sheet.jpg")).unwrap();
-    assert_eq!((sheet.width(), sheet.height()), (4 * 246 + 6, 3 * 166 + 6));
+    assert_eq!((sheet.width(), sheet.height()), (4 * 246 + 6, 4 * 166 + 6));
     assert!(dir.path().join("answers.safetensors").exists());
 }
 

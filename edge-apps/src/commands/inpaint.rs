@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::ArgGroup;
-use glimpse_models::Precision;
+use glimpse_models::{Bundle, Precision};
 use glimpse_runtime::Options;
-use glimpse_runtime::inpaint::{Inpainter, PaintOptions};
+use glimpse_runtime::inpaint::{Inpainter, Method, PaintOptions};
 use indicatif::{ProgressBar, ProgressStyle};
 use ndarray::{Array2, ArrayView2, ArrayView3};
 use serde::Serialize;
 
 use crate::bundles;
-use crate::painting::{Area, HoleFrom, Job, Plan, side_by_side};
+use crate::painting::{Area, Asked, HoleFrom, Job, Painter, Plan, side_by_side};
 use crate::picture::Picture;
 
 /// Paint in a part of a picture: what stands in front, what is scratched, what is cut out.
@@ -72,9 +72,15 @@ pub struct Args {
     #[arg(long, value_name = "PX", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1000), help_heading = "What to paint")]
     grow: u32,
 
-    /// Width, inside the hole, over which the model's detail fades in from the rim, in pixels
-    #[arg(long, value_name = "PX", default_value_t = PaintOptions::default().feather_px, value_parser = feather, help_heading = "How to paint")]
-    feather: f32,
+    /// The method that paints
+    #[arg(long, value_enum, default_value_t = Asked::Auto, help_heading = "How to paint")]
+    method: Asked,
+
+    #[arg(long, value_name = "PX", value_parser = feather, help_heading = "How to paint", help = format!(
+        "Width, inside the hole, over which the model's detail fades in from the rim, in pixels [default: {}]",
+        PaintOptions::default().feather_px
+    ))]
+    feather: Option<f32>,
 
     /// A model inside the program, or a bundle's folder (`glimpse info` lists them)
     #[arg(long, value_name = "NAME|PATH", default_value = bundles::DEFAULT, help_heading = "How to paint")]
@@ -104,8 +110,10 @@ pub struct Args {
 /// What is said of all pictures.
 #[derive(Debug, Serialize)]
 struct Report<'a> {
+    /// The model that painted, or whose measurements spoke for another method.
     model: &'a str,
     precision: &'a str,
+    method_asked: Asked,
     pictures: Vec<Painted<'a>>,
 }
 
@@ -119,6 +127,8 @@ struct Painted<'a> {
     hole_px: usize,
     /// The hole's share of the picture, 0 to 1.
     hole_share: f64,
+    /// What painted it.
+    method: &'static str,
     painting_ms: f64,
     /// How near the hole comes to the truth, which is known with `--random` alone.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,6 +137,7 @@ struct Painted<'a> {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<()> {
+    refuse_unused(args)?;
     let plan = Plan::new(&args.images, &args.output, args.mask.as_deref(), args.force)?;
     let bundle = bundles::open(&args.model)?;
     let precision = bundles::precision(&bundle, args.precision);
@@ -140,24 +151,27 @@ pub fn run(args: &Args) -> Result<()> {
     };
     // Everything is looked at before anything is written, so that a refusal leaves nothing half done.
     let mut looked_at = None;
+    let mut methods = Vec::new();
     for job in &plan.jobs {
         let loaded = load(job, &hole_from(job), args)?;
+        methods.push(args.method.method(&bundle, loaded.1.view()));
         looked_at = (plan.jobs.len() == 1).then_some(loaded);
     }
-    let mut inpainter = Inpainter::new(&bundle, &options).with_context(|| format!("model `{}`", args.model))?;
+    let mut painter = painter(&bundle, &methods, options, args).with_context(|| format!("model `{}`", args.model))?;
     plan.make_folders()?;
 
     let bar = progress(plan.jobs.len());
-    let mut report = Report { model: bundle.name(), precision: precision.name(), pictures: Vec::new() };
-    for job in &plan.jobs {
+    let mut report =
+        Report { model: bundle.name(), precision: precision.name(), method_asked: args.method, pictures: Vec::new() };
+    for (job, method) in plan.jobs.iter().zip(methods) {
         bar.set_message(job.input.display().to_string());
         let (picture, hole) = match looked_at.take() {
             Some(loaded) => loaded,
             None => load(job, &hole_from(job), args)?,
         };
-        let painted = paint(&mut inpainter, job, &picture, hole.view(), args)?;
+        let painted = paint(&mut painter, method, job, &picture, hole.view(), args)?;
         if !args.json {
-            bar.suspend(|| println!("{}", in_words(&painted)));
+            bar.suspend(|| println!("{}", in_words(&painted, args.method)));
         }
         report.pictures.push(painted);
         bar.inc(1);
@@ -167,6 +181,32 @@ pub fn run(args: &Args) -> Result<()> {
         println!("{}", serde_json::to_string_pretty(&report)?);
     }
     Ok(())
+}
+
+/// What is said of the model is said in vain where it does not paint.
+fn refuse_unused(args: &Args) -> Result<()> {
+    let of_the_model = [("--precision", args.precision.is_some()), ("--feather", args.feather.is_some())];
+    match of_the_model.iter().find(|(_, given)| *given) {
+        Some((option, _)) if args.method.is_without_model() => bail!(
+            "{option} is for the model, and --method {} paints without it: leave {option} out, or ask for --method mae",
+            args.method
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Loads what the methods need: no model if none of them asks it.
+fn painter<'a>(bundle: &'a Bundle, methods: &[Method], options: Options, args: &Args) -> Result<Painter<'a>> {
+    if !args.method.is_without_model() {
+        Inpainter::check(bundle)?;
+    }
+    let usual = PaintOptions::default();
+    let paint = PaintOptions { feather_px: args.feather.unwrap_or(usual.feather_px), ..usual };
+    let mut painter = Painter::new(bundle, options, paint);
+    for method in methods {
+        painter.prepare(*method)?;
+    }
+    Ok(painter)
 }
 
 /// Reads a picture and its hole, and refuses what could not be painted or written.
@@ -182,7 +222,8 @@ fn load(job: &Job, hole_from: &HoleFrom, args: &Args) -> Result<(Picture, Array2
 
 /// Paints one picture and writes it.
 fn paint<'a>(
-    inpainter: &mut Inpainter,
+    painter: &mut Painter<'_>,
+    method: Method,
     job: &'a Job,
     picture: &Picture,
     hole: ArrayView2<bool>,
@@ -191,9 +232,8 @@ fn paint<'a>(
     let rgb = picture.to_rgb();
     let (height_px, width_px) = hole.dim();
     let view = ArrayView3::from_shape((height_px, width_px, 3), rgb.as_raw())?;
-    let options = PaintOptions { feather_px: args.feather, ..PaintOptions::default() };
     let start = Instant::now();
-    let pixels = inpainter.paint(view, hole, &options).with_context(|| format!("painting {}", job.input.display()))?;
+    let pixels = painter.paint(method, view, hole).with_context(|| format!("painting {}", job.input.display()))?;
     let painting_ms = start.elapsed().as_secs_f64() * 1e3;
     let psnr_masked_db = args.random.map(|_| psnr_db(view, pixels.view(), hole));
     let painted = picture.painted(pixels.view(), hole, args.alpha);
@@ -201,8 +241,8 @@ fn paint<'a>(
     output.write(&job.output, job.format, args.force)?;
     let hole_px = hole.iter().filter(|hidden| **hidden).count();
     let hole_share = hole_px as f64 / hole.len() as f64;
-    let (input, output) = (job.input.as_path(), job.output.as_path());
-    Ok(Painted { input, output, width_px, height_px, hole_px, hole_share, painting_ms, psnr_masked_db })
+    let (input, output, method) = (job.input.as_path(), job.output.as_path(), method.name());
+    Ok(Painted { input, output, width_px, height_px, hole_px, hole_share, method, painting_ms, psnr_masked_db })
 }
 
 /// Peak signal to noise over the hidden pixels.
@@ -221,11 +261,12 @@ fn psnr_db(truth: ArrayView3<u8>, painted: ArrayView3<u8>, hole: ArrayView2<bool
     (10.0 * (255.0 * 255.0 / mean).log10()).min(99.0)
 }
 
-fn in_words(painted: &Painted) -> String {
-    let Painted { input, output, width_px, height_px, hole_share, painting_ms, psnr_masked_db, .. } = painted;
+fn in_words(painted: &Painted, asked: Asked) -> String {
+    let Painted { input, output, width_px, height_px, hole_share, method, painting_ms, psnr_masked_db, .. } = painted;
     let quality = psnr_masked_db.map_or(String::new(), |db| format!(", {db:.1} dB of the truth"));
+    let chosen = if asked == Asked::Auto { " (auto)" } else { "" };
     format!(
-        "{} → {}: {:.1}% of {width_px}×{height_px} painted in {:.1} s{quality}",
+        "{} → {}: {:.1}% of {width_px}×{height_px} painted by {method}{chosen} in {:.1} s{quality}",
         input.display(),
         output.display(),
         hole_share * 100.0,

@@ -65,6 +65,17 @@ impl Place {
         path
     }
 
+    /// Copies the shipped bundle here, as a folder of this name.
+    pub fn copy_bundle(&self, name: &str) {
+        std::fs::create_dir(self.path(name)).unwrap();
+        for entry in std::fs::read_dir(bundle()).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_file() {
+                std::fs::copy(entry.path(), self.path(name).join(entry.file_name())).unwrap();
+            }
+        }
+    }
+
     /// A small real photograph: a part of a sample.
     pub fn photograph(&self, name: &str, width: u32, height: u32) -> RgbImage {
         let picture = open(&sample("stingray.jpg")).to_rgb8();

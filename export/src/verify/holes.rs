@@ -26,8 +26,18 @@ pub struct HoleClass {
 
 impl HoleClass {
     /// The sizes that paintings are judged by.
-    pub const ALL: [Self; 3] =
-        [Self { least: 10, below: 20 }, Self { least: 20, below: 30 }, Self { least: 30, below: 50 }];
+    pub const ALL: [Self; 4] = [
+        Self { least: 2, below: 10 },
+        Self { least: 10, below: 20 },
+        Self { least: 20, below: 30 },
+        Self { least: 30, below: 50 },
+    ];
+
+    /// The least share, and the one that is too much, in percent.
+    #[must_use]
+    pub const fn percent(self) -> [usize; 2] {
+        [self.least, self.below]
+    }
 
     /// Whether `hidden` cells of `len` are a hole of this class.
     #[must_use]
@@ -134,7 +144,7 @@ mod tests {
 
     #[test]
     fn the_seed_and_the_name_make_the_hole() {
-        let draw = |seed, name| block_hole(60, 80, HoleClass::ALL[1], &mut hole_rng(seed, name));
+        let draw = |seed, name| block_hole(60, 80, HoleClass::ALL[2], &mut hole_rng(seed, name));
         assert_eq!(draw(1, "a"), draw(1, "a"));
         assert_ne!(draw(1, "a"), draw(2, "a"));
         assert_ne!(draw(1, "a"), draw(1, "b"));
@@ -143,7 +153,7 @@ mod tests {
     #[test]
     fn some_holes_are_long_and_some_are_of_several_parts() {
         let holes: Vec<_> =
-            (0..100).map(|seed| block_hole(100, 100, HoleClass::ALL[0], &mut hole_rng(seed, "c")).unwrap()).collect();
+            (0..100).map(|seed| block_hole(100, 100, HoleClass::ALL[1], &mut hole_rng(seed, "c")).unwrap()).collect();
         let bounds = |hole: &Array2<bool>| {
             let rows: Vec<_> = hole.rows().into_iter().enumerate().filter(|(_, row)| row.iter().any(|h| *h)).collect();
             let cols: Vec<_> =
@@ -163,8 +173,8 @@ mod tests {
 
     #[test]
     fn a_coarse_grid_has_the_holes_that_fit() {
-        assert!(block_hole(2, 2, HoleClass::ALL[0], &mut hole_rng(0, "")).is_none());
-        assert_eq!(hidden(&block_hole(2, 2, HoleClass::ALL[1], &mut hole_rng(0, "")).unwrap()), 1);
+        assert!(block_hole(2, 2, HoleClass::ALL[1], &mut hole_rng(0, "")).is_none());
+        assert_eq!(hidden(&block_hole(2, 2, HoleClass::ALL[2], &mut hole_rng(0, "")).unwrap()), 1);
         // Two of sixteen is the only number in the class.
         assert_eq!(hidden(&block_hole(4, 4, HoleClass { least: 12, below: 18 }, &mut hole_rng(0, "")).unwrap()), 2);
     }

@@ -6,7 +6,7 @@
 //! | `holes.rs` | seeded holes of known sizes |
 //! | `trial.rs` | a picture and its holes, at the photograph's size and at the model's own |
 //! | `fills.rs` | mean fill, and OpenCV's Telea and Navier–Stokes |
-//! | `painter.rs` | the runtime's painting, and the model's bare answer |
+//! | `painter.rs` | the runtime's painting, by each of its methods, and the model's bare answer |
 //! | `metrics.rs`, `ssim.rs` | PSNR and SSIM over hole pixels |
 //! | `quality.rs` | every picture, hole and method → tables and a contact sheet |
 //! | `report.rs` | Markdown and JSON |

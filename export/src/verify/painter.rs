@@ -1,8 +1,8 @@
-//! A bundle's painting: as the runtime does it, and the model's answer as it is.
+//! A bundle's painting: as the runtime does it, with its model and without, and the model's answer as it is.
 
 use anyhow::{Context, ensure};
 use glimpse_models::{Bundle, Precision};
-use glimpse_runtime::inpaint::{Inpainter, PaintOptions};
+use glimpse_runtime::inpaint::{Fill, Inpainter, PaintOptions, fill};
 use glimpse_runtime::{Mask, Model, Options, Preprocessor, composite, patchify, unpatchify};
 use image::RgbImage;
 use ndarray::{Array2, Array3, ArrayView3};
@@ -30,7 +30,7 @@ impl Painter {
         })
     }
 
-    /// Paints a hole as `glimpse inpaint` does.
+    /// Paints a hole as `glimpse inpaint --method mae` does.
     ///
     /// # Shapes
     /// - `hole`: `[H, W]` of the picture
@@ -38,34 +38,8 @@ impl Painter {
     /// # Errors
     /// When the runtime refuses, or has changed a pixel outside of the hole.
     pub fn inpaint(&mut self, picture: &RgbImage, hole: &Array2<bool>) -> anyhow::Result<RgbImage> {
-        self.paint_with(picture, hole, self.paint)
-    }
-
-    /// Paints a hole as [`Painter::inpaint`], but without the model: what its surroundings' membrane alone is worth.
-    ///
-    /// # Shapes
-    /// - `hole`: `[H, W]` of the picture
-    ///
-    /// # Errors
-    /// As [`Painter::inpaint`].
-    pub fn membrane(&mut self, picture: &RgbImage, hole: &Array2<bool>) -> anyhow::Result<RgbImage> {
-        let mut paint = self.paint;
-        paint.blend.model_weight = 0.0;
-        // No window shows that much, so the model is not even asked.
-        paint.blend.least_visible = f32::INFINITY;
-        self.paint_with(picture, hole, paint)
-    }
-
-    fn paint_with(&mut self, picture: &RgbImage, hole: &Array2<bool>, paint: PaintOptions) -> anyhow::Result<RgbImage> {
-        let painted = self.inpainter.paint(view(picture)?, hole.view(), &paint)?;
-        let painted = picture_from_array(&painted)?;
-        let changed =
-            |((before, after), hidden): ((&image::Rgb<u8>, &image::Rgb<u8>), &bool)| !hidden && before != after;
-        ensure!(
-            !picture.pixels().zip(painted.pixels()).zip(hole).any(changed),
-            "the runtime changed a pixel outside of the hole"
-        );
-        Ok(painted)
+        let painted = self.inpainter.paint(view(picture)?, hole.view(), &self.paint)?;
+        picture_inside(picture, &painted, hole)
     }
 
     /// Pastes the model's answer into the hole: one window, no blending.
@@ -86,6 +60,28 @@ impl Painter {
         let answer = self.preprocessor.frame_from_image(image.view())?; // [S, S, 3]
         picture_from_array(&composite(view(picture)?, answer.view(), hole.view())?)
     }
+}
+
+/// Fills a hole without a model, as `glimpse inpaint --method` does.
+///
+/// # Shapes
+/// - `hole`: `[H, W]` of the picture
+///
+/// # Errors
+/// As [`Painter::inpaint`].
+pub fn filled(picture: &RgbImage, hole: &Array2<bool>, method: Fill) -> anyhow::Result<RgbImage> {
+    picture_inside(picture, &fill(view(picture)?, hole.view(), method, Some(1))?, hole)
+}
+
+/// A painted picture that differs from the original inside the hole alone.
+fn picture_inside(picture: &RgbImage, painted: &Array3<u8>, hole: &Array2<bool>) -> anyhow::Result<RgbImage> {
+    let painted = picture_from_array(painted)?;
+    let changed = |((before, after), hidden): ((&image::Rgb<u8>, &image::Rgb<u8>), &bool)| !hidden && before != after;
+    ensure!(
+        !picture.pixels().zip(painted.pixels()).zip(hole).any(changed),
+        "the runtime changed a pixel outside of the hole"
+    );
+    Ok(painted)
 }
 
 /// # Shapes

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use glimpse_models::{Bundle, Precision};
-use glimpse_runtime::inpaint::PaintOptions;
+use glimpse_runtime::inpaint::{Fill, PaintOptions};
 use image::RgbImage;
 use indicatif::ProgressBar;
 use rayon::prelude::*;
@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use super::fills::{ClassicFills, OpenCv, mean_fill};
 use super::holes::HoleClass;
 use super::metrics::{Estimate, Score};
-use super::painter::Painter;
+use super::painter::{Painter, filled};
 use super::report::{Definitions, MethodQuality, Painting, Row, Table};
 use super::trial::{Draw, Scale, Trial};
 use crate::sheet::{Layout, contact_sheet};
@@ -52,9 +52,9 @@ pub struct Quality {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Method {
     MeanFill,
-    Telea,
-    NavierStokes,
-    Membrane,
+    OpenCvTelea,
+    OpenCvNavierStokes,
+    Fill(Fill),
     Pasted(Precision),
     Glimpse(Precision),
 }
@@ -63,9 +63,9 @@ impl Method {
     fn key(self) -> String {
         match self {
             Self::MeanFill => "mean_fill".to_owned(),
-            Self::Telea => "telea".to_owned(),
-            Self::NavierStokes => "navier_stokes".to_owned(),
-            Self::Membrane => "membrane".to_owned(),
+            Self::OpenCvTelea => "opencv_telea".to_owned(),
+            Self::OpenCvNavierStokes => "opencv_ns".to_owned(),
+            Self::Fill(fill) => fill.to_string(),
             Self::Pasted(precision) => format!("pasted_{precision}"),
             Self::Glimpse(precision) => format!("glimpse_{precision}"),
         }
@@ -74,9 +74,9 @@ impl Method {
     fn title(self) -> String {
         match self {
             Self::MeanFill => "mean fill".to_owned(),
-            Self::Telea => "Telea".to_owned(),
-            Self::NavierStokes => "Navier–Stokes".to_owned(),
-            Self::Membrane => "Glimpse without its model".to_owned(),
+            Self::OpenCvTelea => "OpenCV's Telea".to_owned(),
+            Self::OpenCvNavierStokes => "OpenCV's Navier–Stokes".to_owned(),
+            Self::Fill(fill) => format!("Glimpse without its model ({fill})"),
             Self::Pasted(precision) => format!("model's answer, pasted ({precision})"),
             Self::Glimpse(precision) => format!("Glimpse ({precision})"),
         }
@@ -202,11 +202,11 @@ fn fill(
     let mut fills = BTreeMap::new();
     fills.insert(Method::MeanFill, mean_fill(&trial.blank, &trial.hole));
     if let Some(ClassicFills { telea, navier_stokes }) = classic {
-        fills.insert(Method::Telea, telea);
-        fills.insert(Method::NavierStokes, navier_stokes);
+        fills.insert(Method::OpenCvTelea, telea);
+        fills.insert(Method::OpenCvNavierStokes, navier_stokes);
     }
-    if let Some((_, painter)) = painters.first_mut() {
-        fills.insert(Method::Membrane, painter.membrane(&trial.blank, &trial.hole)?);
+    for method in Fill::ALL {
+        fills.insert(Method::Fill(method), filled(&trial.blank, &trial.hole, method)?);
     }
     for (precision, painter) in painters {
         fills.insert(Method::Glimpse(*precision), painter.inpaint(&trial.blank, &trial.hole)?);
@@ -218,7 +218,7 @@ fn fill(
 }
 
 fn sheet_row(trial: &Trial, mut fills: BTreeMap<Method, RgbImage>, precision: Option<&Precision>) -> Vec<RgbImage> {
-    let columns = [Method::MeanFill, Method::Telea, Method::NavierStokes];
+    let columns = [Method::MeanFill, Method::OpenCvTelea, Method::OpenCvNavierStokes];
     let columns = columns.into_iter().chain(precision.map(|precision| Method::Glimpse(*precision)));
     let mut row = vec![trial.blank.clone()];
     row.extend(columns.filter_map(|method| fills.remove(&method)));
@@ -232,9 +232,10 @@ fn table(scale: Scale, scores: &Scores) -> Table {
     methods.dedup();
     let rows = HoleClass::ALL.into_iter().enumerate().map(|(class, range)| Row {
         hole: range.to_string(),
+        percent: range.percent(),
         methods: methods.iter().map(|&method| method_quality(scale, class, method, scores)).collect(),
     });
-    Table { title: scale.title(), rows: rows.collect() }
+    Table { scale: scale.key(), title: scale.title(), rows: rows.collect() }
 }
 
 fn method_quality(scale: Scale, class: usize, method: Method, scores: &Scores) -> MethodQuality {
@@ -264,7 +265,7 @@ mod tests {
         let many = shown(26);
         assert_eq!(many.len(), SHEET_ROWS);
         assert!(many.windows(2).all(|pair| pair[0].0 < pair[1].0));
-        assert!(HoleClass::ALL.iter().all(|class| many.iter().filter(|row| row.1 == *class).count() == 4));
+        assert!(HoleClass::ALL.iter().all(|class| many.iter().filter(|row| row.1 == *class).count() == 3));
         let one: Vec<_> = HoleClass::ALL.iter().map(|class| (0, *class)).collect();
         assert_eq!(shown(1), one);
     }
@@ -285,7 +286,7 @@ mod tests {
             ((Scale::Model { side_px: 32, patch_px: 4 }, 0, Method::Pasted(Precision::Int8), 3), score(5)),
         ]);
         let table = table(photo, &scores);
-        assert_eq!(table.rows.len(), 3);
+        assert_eq!((table.scale, table.rows.len()), ("photo", HoleClass::ALL.len()));
         let [mean, glimpse] = &table.rows[0].methods[..] else { panic!("two methods") };
         assert_eq!((mean.method.as_str(), glimpse.method.as_str()), ("mean_fill", "glimpse_int8"));
         let gain = glimpse.psnr_over_mean_fill_db.unwrap();

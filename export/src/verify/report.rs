@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use glimpse_models::Measure;
+use glimpse_models::{Measure, Precision};
+use glimpse_runtime::inpaint::Method;
 use serde::Serialize;
 
 use super::metrics::Estimate;
 use super::parity::Comparison;
+use super::trial::Scale;
 
 /// Everything that `verify` finds out about a bundle.
 #[derive(Clone, Debug, Serialize)]
@@ -69,6 +71,8 @@ impl Default for Definitions {
 /// Holes painted at one size of the pictures.
 #[derive(Clone, Debug, Serialize)]
 pub struct Table {
+    /// The same in a word: `photo` or `model`.
+    pub scale: &'static str,
     /// What the pictures were brought to, in words.
     pub title: String,
     /// One for each hole class.
@@ -80,6 +84,8 @@ pub struct Table {
 pub struct Row {
     /// The class, as a range of percents.
     pub hole: String,
+    /// The class: this share of the picture or more, and less than that.
+    pub percent: [usize; 2],
     /// One for each method, the same ones in every row of a table.
     pub methods: Vec<MethodQuality>,
 }
@@ -100,18 +106,44 @@ pub struct MethodQuality {
 }
 
 impl Painting {
-    /// The masked PSNR of every method, for a bundle's manifest: by size of the pictures, hole class and method.
+    /// What a bundle's manifest says of it: the masked PSNR of every method, by size of the pictures, hole class and
+    /// method; and, of the photographs' own size, that of the methods of `glimpse inpaint`, which chooses by it.
     #[must_use]
     pub fn measures(&self) -> BTreeMap<String, Measure> {
-        let hundredths = |value: f64| Measure::Number((value * 100.0).round() / 100.0);
         let of_row = |row: &Row| {
-            let measured =
-                |quality: &MethodQuality| Some((quality.method.clone(), hundredths(quality.psnr_db.as_ref()?.mean)));
-            (row.hole.clone(), Measure::Table(row.methods.iter().filter_map(measured).collect()))
+            let methods = row.methods.iter().map(|quality| quality.method.as_str());
+            let measured = |method: &str| Some((method.to_owned(), row.hundredths_db(method)?));
+            (row.hole.clone(), Measure::Table(methods.filter_map(measured).collect()))
         };
         let of_table = |table: &Table| (table.title.clone(), Measure::Table(table.rows.iter().map(of_row).collect()));
         let tables = Measure::Table(self.tables.iter().map(of_table).collect());
-        BTreeMap::from([("masked_psnr_db".to_owned(), tables)])
+
+        let to_choose_by = |row: &Row| {
+            let measured = |method: Method| Some((method.name().to_owned(), row.hundredths_db_of(method)?));
+            let [least, below] = row.percent;
+            (format!("{least}-{below}"), Measure::Table(Method::ALL.into_iter().filter_map(measured).collect()))
+        };
+        let photo = self.tables.iter().filter(|table| table.scale == Scale::PHOTO).flat_map(|table| &table.rows);
+        let chosen_by = Measure::Table(photo.map(to_choose_by).collect());
+        BTreeMap::from([("masked_psnr_db".to_owned(), tables), (Method::QUALITY.to_owned(), chosen_by)])
+    }
+}
+
+impl Row {
+    /// The mean PSNR of the method with this key, to two decimals.
+    fn hundredths_db(&self, key: &str) -> Option<Measure> {
+        let quality = self.methods.iter().find(|quality| quality.method == key)?;
+        Some(Measure::Number((quality.psnr_db?.mean * 100.0).round() / 100.0))
+    }
+
+    /// The same of a method of `glimpse inpaint`, with the weights that it computes with when it is not told.
+    fn hundredths_db_of(&self, method: Method) -> Option<Measure> {
+        match method {
+            Method::Fill(fill) => self.hundredths_db(fill.name()),
+            Method::Mae => [Precision::Int8, Precision::F32]
+                .into_iter()
+                .find_map(|precision| self.hundredths_db(&format!("glimpse_{precision}"))),
+        }
     }
 }
 
@@ -206,6 +238,7 @@ mod tests {
         };
         let rows = vec![Row {
             hole: "10–20%".to_owned(),
+            percent: [10, 20],
             methods: vec![quality("mean_fill", &[12.0]), quality("glimpse_int8", &[14.0, 16.0])],
         }];
         Report {
@@ -218,7 +251,7 @@ mod tests {
                 seed: 7,
                 holes_per_picture: 1,
                 definitions: Definitions::default(),
-                tables: vec![Table { title: "At most 480 px".to_owned(), rows }],
+                tables: vec![Table { scale: Scale::PHOTO, title: "At most 480 px".to_owned(), rows }],
             }),
         }
     }
@@ -239,5 +272,13 @@ mod tests {
         assert_eq!(glimpse["method"], "glimpse_int8");
         assert_eq!(glimpse["psnr_db"]["mean"], 15.0);
         assert_eq!(glimpse["psnr_db"]["pictures"], 2);
+    }
+    #[test]
+    fn a_manifest_says_what_the_choice_of_a_method_needs() {
+        let measures = report().painting.unwrap().measures();
+        let Some(Measure::Table(classes)) = measures.get(Method::QUALITY) else { panic!("{measures:?}") };
+        let expected = BTreeMap::from([("mae".to_owned(), Measure::Number(15.0))]);
+        assert_eq!(classes.get("10-20"), Some(&Measure::Table(expected)), "{classes:?}");
+        assert!(measures.contains_key("masked_psnr_db"));
     }
 }

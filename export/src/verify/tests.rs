@@ -121,11 +121,10 @@ fn the_same_seed_gives_the_same_report_and_sheet() {
 
     let painting = &first.painting;
     assert_eq!((painting.pictures, painting.passed_over), (2, 1));
-    for (table, methods) in painting
-        .tables
-        .iter()
-        .zip([&["mean_fill", "membrane", "glimpse_f32"][..], &["mean_fill", "membrane", "pasted_f32", "glimpse_f32"]])
-    {
+    for (table, methods) in painting.tables.iter().zip([
+        &["mean_fill", "membrane", "telea", "ns", "glimpse_f32"][..],
+        &["mean_fill", "membrane", "telea", "ns", "pasted_f32", "glimpse_f32"],
+    ]) {
         for row in &table.rows {
             assert_eq!(row.methods.iter().map(|quality| &quality.method[..]).collect::<Vec<_>>(), methods);
             for quality in &row.methods {

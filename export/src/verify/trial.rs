@@ -34,6 +34,9 @@ pub enum Scale {
 }
 
 impl Scale {
+    /// The [`key`](Self::key) of the photographs' own size.
+    pub const PHOTO: &str = "photo";
+
     /// The scale in words.
     #[must_use]
     pub fn title(self) -> String {
@@ -45,10 +48,10 @@ impl Scale {
         }
     }
 
-    /// Names the scale in the seeds of holes.
-    const fn key(self) -> &'static str {
+    /// Names the scale in reports and in the seeds of holes.
+    pub const fn key(self) -> &'static str {
         match self {
-            Self::Photo { .. } => "photo",
+            Self::Photo { .. } => Self::PHOTO,
             Self::Model { .. } => "model",
         }
     }
@@ -163,7 +166,7 @@ mod tests {
         };
         let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (a, b) = (draw_in(a.path()), draw_in(b.path()));
-        assert_eq!(a.len(), 2 * 3 * 2);
+        assert_eq!(a.len(), 2 * HoleClass::ALL.len() * 2);
         assert!(a.iter().zip(&b).all(|(a, b)| a.hole == b.hole && a.blank == b.blank));
         assert!(a.iter().enumerate().all(|(i, one)| a[..i].iter().all(|other| one.hole != other.hole)));
     }

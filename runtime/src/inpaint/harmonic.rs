@@ -5,9 +5,6 @@ use rayon::prelude::*;
 
 use super::{membrane::Membrane, rect::Rect};
 
-/// More have nothing to do: a channel is solved by one thread.
-pub(super) const MOST_THREADS: usize = 3;
-
 /// Fills the hole pixels of a region of the picture from what surrounds them.
 ///
 /// # Shapes

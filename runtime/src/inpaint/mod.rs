@@ -10,36 +10,49 @@
 //! 4. What the model adds to the membrane is its detail (`detail`): made zero at the rim by a membrane of its own,
 //!    weighted (`blend`), feathered inside the hole, and added.
 //!
+//! Without the model, [`fill`] fills a hole with the membrane, or in one sweep from the rim inwards (`sweep`): the order is
+//! that of a front that runs from the rim (`front`), and a pixel takes its colour from what is known around it by then
+//! (`telea`, `navier_stokes`). [`Method`] names all of these, and finds the one that painted best when a bundle was
+//! measured.
+//!
 //! The arithmetic that is worth a picture of its own lies in one of these; this file is the order of things.
 
 mod blend;
 mod canvas;
 mod depth;
 mod detail;
+mod fill;
+mod front;
 mod grid_level;
 mod groups;
 mod harmonic;
 mod level;
 mod membrane;
+mod method;
+mod navier_stokes;
 mod rect;
 #[cfg(test)]
 mod reference;
+mod sweep;
+mod telea;
 #[cfg(test)]
 mod tests;
 mod windows;
 
 use glimpse_models::{Bundle, ModelSpec};
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis, Zip, s};
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use rayon::ThreadPool;
 
 pub use self::blend::Blend;
 use self::depth::depth_from_hole;
 use self::detail::Detail;
+pub use self::fill::{Fill, fill};
 use self::groups::Groups;
 use self::level::{Level, Sight};
 use self::membrane::Membrane;
+pub use self::method::Method;
 use self::windows::Reconstruct;
-use crate::{Error, Model, Options, Result, machine};
+use crate::{Error, Model, Options, Result};
 
 /// How a hole is painted.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -76,7 +89,7 @@ impl Default for PaintOptions {
 /// ```
 pub struct Inpainter {
     model: Model,
-    /// The threads that the classical fill takes.
+    /// The threads that the membrane takes.
     pool: ThreadPool,
 }
 
@@ -86,6 +99,15 @@ impl Inpainter {
     /// # Errors
     /// [`Error::NormalizedPixels`] or [`Error::DecoderMissing`] if the model cannot paint; what [`Model::load`] returns.
     pub fn new(bundle: &Bundle, options: &Options) -> Result<Self> {
+        Self::check(bundle)?;
+        Ok(Self { model: Model::load(bundle, options)?, pool: fill::pool(options.threads)? })
+    }
+
+    /// Says whether a bundle's model can paint, without loading it.
+    ///
+    /// # Errors
+    /// [`Error::NormalizedPixels`] or [`Error::DecoderMissing`] if it cannot.
+    pub fn check(bundle: &Bundle) -> Result<()> {
         let name = || bundle.name().to_owned();
         if bundle.spec().decoder().is_none() {
             return Err(Error::DecoderMissing { bundle: name() });
@@ -93,13 +115,7 @@ impl Inpainter {
         if bundle.spec().norm_pix() {
             return Err(Error::NormalizedPixels { bundle: name() });
         }
-        let model = Model::load(bundle, options)?;
-        let threads = options.threads.unwrap_or_else(machine::threads).min(harmonic::MOST_THREADS);
-        let pool = ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .map_err(|source| Error::Threads { threads, source: Some(source.into()) })?;
-        Ok(Self { model, pool })
+        Ok(())
     }
 
     /// The model's spec.
@@ -141,21 +157,12 @@ fn paint_with(
     hole: ArrayView2<bool>,
     options: &PaintOptions,
 ) -> Result<Array3<u8>> {
+    check(picture, hole)?;
     let (height, width) = hole.dim();
-    Error::check_shape("picture", &[height, width, 3], picture.shape())?;
-    if !hole.iter().any(|h| *h) {
-        return Err(Error::EmptyHole { height_px: height, width_px: width });
-    }
-    if hole.iter().all(|h| *h) {
-        return Err(Error::NothingAround { height_px: height, width_px: width });
-    }
     let sight = Sight { side: spec.image_side(), patch: spec.patch_side() };
     let groups = Groups::from_hole(hole, (sight.side / 2).max(1));
     let mut painted = picture.as_standard_layout().into_owned();
-    for (index, bounds) in groups.bounds().iter().enumerate() {
-        let around = bounds.with_rim(height, width);
-        pool.install(|| harmonic::fill(&mut painted, hole, around, |y, x| groups.holds(index, y, x)));
-    }
+    pool.install(|| fill::fill_groups(&mut painted, hole, &groups, Fill::Membrane));
     for (index, bounds) in groups.bounds().iter().enumerate() {
         let around = bounds.with_rim(height, width);
         let (ys, xs) = around.ranges();
@@ -182,6 +189,26 @@ fn paint_with(
         }
     }
     Ok(painted)
+}
+
+/// Refuses what cannot be painted, by any method.
+///
+/// # Shapes
+/// - `picture`: `[H, W, 3]`
+/// - `hole`: `[H, W]`
+///
+/// # Errors
+/// [`Error::Shape`], [`Error::EmptyHole`], [`Error::NothingAround`].
+fn check(picture: ArrayView3<u8>, hole: ArrayView2<bool>) -> Result<()> {
+    let (height_px, width_px) = hole.dim();
+    Error::check_shape("picture", &[height_px, width_px, 3], picture.shape())?;
+    if !hole.iter().any(|h| *h) {
+        return Err(Error::EmptyHole { height_px, width_px });
+    }
+    if hole.iter().all(|h| *h) {
+        return Err(Error::NothingAround { height_px, width_px });
+    }
+    Ok(())
 }
 
 /// How much of the detail a pixel at `depth` takes: none at the rim, all beyond the feather, smooth between.

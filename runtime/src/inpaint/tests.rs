@@ -24,7 +24,7 @@ fn spec() -> ModelSpec {
 }
 
 fn pool() -> ThreadPool {
-    ThreadPoolBuilder::new().num_threads(2).build().unwrap()
+    fill::pool(Some(2)).unwrap()
 }
 
 /// A soft pattern, different in each channel.
