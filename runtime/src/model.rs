@@ -80,15 +80,17 @@ impl Model {
     /// each are faster than one model on all threads.
     ///
     /// # Errors
-    /// [`Error::Engine`] if the engine refuses.
+    /// [`Error::Engine`] or [`Error::ClassifierEngine`] if the engine refuses.
     pub fn twin(&self) -> Result<Self> {
         let plan = |part, plan: &Plan| plan.twin().map_err(engine(&self.bundle, part, "planning"));
+        let classifier = |plan: &ClassifierPlan| plan.twin().map_err(classifier_engine(&self.bundle, "planning"));
         Ok(Self {
             bundle: self.bundle.clone(),
             spec: self.spec,
             form: self.form,
             encoder: plan(Part::Encoder, &self.encoder)?,
             decoder: self.decoder.as_ref().map(|decoder| plan(Part::Decoder, decoder)).transpose()?,
+            classifier: self.classifier.as_ref().map(classifier).transpose()?,
             patches: Buffer::default(),
             positions: Buffer::default(),
             restore: Buffer::default(),

@@ -28,6 +28,11 @@ impl ClassifierPlan {
         Ok(Self { state: plan.spawn()?, classes: classifier.classes })
     }
 
+    /// The same plan with a state of its own.
+    pub(crate) fn twin(&self) -> TractResult<Self> {
+        Ok(Self { state: self.state.plan().spawn()?, classes: self.classes })
+    }
+
     /// `[N+1, C]` to `[K]`.
     pub(crate) fn run(&mut self, tokens: TValue) -> TractResult<TValue> {
         Ok(self.state.run(tvec![tokens])?.remove(0))
