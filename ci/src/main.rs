@@ -5,6 +5,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests unwrap freely"))]
 
+mod bench;
 mod cache;
 mod check;
 mod failures;
@@ -25,6 +26,7 @@ use crate::failures::Failures;
 #[derive(Parser)]
 #[command(name = "cargo ci", bin_name = "cargo ci", version)]
 enum Command {
+    Bench(bench::Args),
     Check(check::Args),
     Test(test::Args),
     Golden(golden::Args),
@@ -34,6 +36,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Command::parse() {
+        Command::Bench(args) => bench::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Golden(args) => golden::run(&args),

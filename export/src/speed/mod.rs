@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
-use glimpse_models::ModelSpec;
+use glimpse_models::{ModelSpec, Transformer};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use serde::Serialize;
@@ -46,6 +46,37 @@ pub struct Speed {
     pub matmul_flops_per_s: f64,
     /// The part of that which training reaches.
     pub of_floor: f64,
+    /// The sizes that were trained with.
+    pub shapes: Shapes,
+}
+
+/// Sizes of a model and its input, for those who measure the same elsewhere.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Shapes {
+    /// Visible patches.
+    pub visible: usize,
+    /// Hidden patches.
+    pub hidden: usize,
+    /// Values in a patch.
+    pub patch_len: usize,
+    /// Width, depth and heads of the encoder.
+    pub encoder: [usize; 3],
+    /// Width, depth and heads of the decoder.
+    pub decoder: [usize; 3],
+}
+
+impl Shapes {
+    fn of(spec: &ModelSpec, hidden: usize) -> anyhow::Result<Self> {
+        let sizes = |stack: Transformer| [stack.width, stack.depth, stack.heads];
+        let grid = spec.grid();
+        Ok(Self {
+            visible: grid.len() - hidden,
+            hidden,
+            patch_len: grid.patch_len(),
+            encoder: sizes(spec.encoder()),
+            decoder: sizes(spec.decoder().context("the spec has no decoder")?),
+        })
+    }
 }
 
 /// Times steps of training on made-up pictures: the loader has no part in it.
@@ -84,6 +115,7 @@ pub fn measure(trial: &Trial, crew: &Crew, device: &Device) -> anyhow::Result<Sp
         flops_per_image,
         matmul_flops_per_s,
         of_floor: images_per_s * flops_per_image / matmul_flops_per_s,
+        shapes: Shapes::of(spec, hidden)?,
     })
 }
 
