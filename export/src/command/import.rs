@@ -11,10 +11,11 @@ use indicatif::{ProgressBar, ProgressFinish};
 
 /// Turns public weights into a bundle, in f32 and int8, and prints what was found and what int8 costs.
 ///
-/// Reads the original MAE's .pth files (encoder, with decoder, fine-tuned), Hugging Face's ViTMAE folders, timm's
+/// Reads the original MAE's .pth files (encoder, with decoder, fine-tuned), Hugging Face's folders of `ViTMAE`, timm's
 /// safetensors files, checkpoints of `train`, and bundles. The layout is recognized by the tensors' names; what is missing,
 /// surplus or misshapen is listed, and nothing is written then. A file is never executed.
 #[derive(Clone, Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Args {
     /// File of weights, index of several, or a folder that holds them.
     source: PathBuf,
@@ -76,6 +77,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         decoder_heads: args.decoder_heads,
         norm_pix: args.norm_pix,
         image_side: args.image_side,
+        licence: args.licence.clone(),
         class_names: labels.map(|labels| labels.lines().map(str::to_owned).collect()),
     };
 
@@ -85,8 +87,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let importing = || format!("importing {}", source.display());
     let plan = Plan::open(source, &options).with_context(importing)?;
     let name = args.name.as_deref().or(plan.name.as_deref()).context("the source has no name: give --name")?;
-    let licence = args.licence.as_deref().unwrap_or(&plan.licence);
-    let labels = Labels { name, licence, card: card.as_deref() };
+    let labels = Labels { name, licence: &plan.licence, card: card.as_deref() };
     let form = match (args.f32_only, args.int8_only) {
         (true, _) => Form::F32,
         (_, true) => Form::Int8,

@@ -44,6 +44,8 @@ pub struct Options {
     pub image_side: Option<usize>,
     /// Names of a classifier's classes.
     pub class_names: Option<Vec<String>>,
+    /// The terms of the weights.
+    pub licence: Option<String>,
 }
 
 /// A checkpoint that can be imported: everything it needs is there, in the right shape, and nothing else.
@@ -87,7 +89,8 @@ impl Plan {
                     class_names: bundle.labels().map(<[String]>::to_vec),
                     training: manifest.training.clone(),
                 };
-                let (name, licence) = (Some(bundle.name().to_owned()), manifest.licence().to_owned());
+                let name = Some(bundle.name().to_owned());
+                let licence = options.licence.clone().unwrap_or_else(|| manifest.licence().to_owned());
                 let weights = Place::Bundle(Box::new(bundle));
                 Ok(Self { description, layout: Layout::Glimpse, name, licence, notes: Vec::new(), weights })
             }
@@ -96,7 +99,7 @@ impl Plan {
                 let store = Store::open(&folder.join("model.safetensors"))?;
                 let description = Description::read(&folder)?;
                 let weights = Place::Files(Matched::new(store, Layout::Glimpse, &description, 0)?);
-                let licence = "not stated".to_owned();
+                let licence = options.licence.clone().unwrap_or_else(|| "not stated".to_owned());
                 Ok(Self { description, layout: Layout::Glimpse, name: name(path), licence, notes: Vec::new(), weights })
             }
             Source::Weights { folder, files } => {
@@ -150,15 +153,16 @@ impl Plan {
         let class_names = class_names(classifier, &config, options)?;
         let description = Description { spec, classifier, class_names, training: Training::default() };
         let weights = Place::Files(Matched::new(store, layout, &description, sizes.grid_side)?);
-        let licence = config.licence().map_or_else(
-            || {
+        let licence = match (&options.licence, config.licence()) {
+            (Some(said), _) => said.clone(),
+            (None, Some(known)) => known.to_owned(),
+            (None, None) => {
                 notes.push(format!(
                     "licence {LICENCE}: assumed, as the published weights are under it; --licence says otherwise"
                 ));
                 LICENCE.to_owned()
-            },
-            str::to_owned,
-        );
+            }
+        };
         Ok(Self { description, layout, name: None, licence, notes, weights })
     }
 

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ramp_stays_a_ramp_away_from_its_edges_and_directions_are_kept() {
+    fn a_ramp_stays_near_a_ramp_and_directions_are_kept() {
         // Two channels: the row's number and the column's.
         let places = (0..64).flat_map(|i| [(i / 8) as f32, (i % 8) as f32]).collect();
         let table = Table { class: vec![9.0, 9.0], places }.stretched(8, 16, 2);
@@ -119,8 +119,9 @@ mod tests {
         for row in 5..11 {
             for column in 5..11 {
                 let found = &table.places[(row * 16 + column) * 2..][..2];
-                let right = [row, column].map(|place| (place as f32 + 0.5) / 2.0 - 0.5);
-                assert!(found.iter().zip(right).all(|(a, b)| (a - b).abs() < 1e-5), "{found:?} is not {right:?}");
+                let right = [row, column].map(|place| place as f32 / 2.0 - 0.25);
+                // A ramp is bent a little, by the parameter.
+                assert!(found.iter().zip(right).all(|(a, b)| (a - b).abs() < 0.05), "{found:?} is not {right:?}");
             }
         }
     }

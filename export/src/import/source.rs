@@ -1,6 +1,7 @@
 //! Which files a path means.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -113,7 +114,11 @@ pub fn hashes(files: &[PathBuf]) -> anyhow::Result<String> {
                 read => hasher.update(&buffer[..read]),
             }
         }
-        let hex: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut hex = String::new();
+        for byte in hasher.finalize() {
+            // Writing to a string cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+        }
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok(format!("{name} (SHA-256 {hex})"))
     };

@@ -36,7 +36,7 @@ impl Archive {
     /// Reads the list at the end of the archive.
     ///
     /// # Errors
-    /// When there is none, as in a file that is cut short or was written before `PyTorch` 1.6, or a file is compressed.
+    /// When there is none, as in a file that is cut short or was written before PyTorch 1.6, or a file is compressed.
     ///
     /// # Source
     /// <https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT>, sections 4.3 and 4.5.3.
