@@ -29,7 +29,7 @@ mod report;
 pub use idx::Idx;
 pub use labelled::{Example, Labelled};
 pub use measure::{Settings, probe};
-pub use report::{Accuracy, Cell, Report, Row};
+pub use report::{Accuracy, Cell, DataReport, Definitions, Report, Row};
 
 #[cfg(test)]
 mod tests;
