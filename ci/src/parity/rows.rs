@@ -1,5 +1,7 @@
 //! The library's answers beside the runtime's, and a table of them.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
 use crate::golden::measure::{least_cosine, relative_error};
@@ -97,8 +99,10 @@ pub fn markdown<'a>(reports: impl Iterator<Item = (&'a str, &'a [Row], Option<&'
             let [one, quarter, all] = row.shown();
             let sign = if row.form == "f32" { '≤' } else { '≥' };
             let verdict = if row.passed { "ok" } else { "FAILED" };
-            table += &format!(
-                "| {case} | {} | {} | {one} | {quarter} | {all} | {sign} {} | {memory} | {verdict} |\n",
+            // Writing to a string cannot fail.
+            let _ = writeln!(
+                table,
+                "| {case} | {} | {} | {one} | {quarter} | {all} | {sign} {} | {memory} | {verdict} |",
                 row.output, row.form, row.limit
             );
         }
