@@ -1,5 +1,7 @@
 //! `glimpse-export`: trains masked autoencoders and turns them into bundles for the Glimpse runtime.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests unwrap freely"))]
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -23,7 +25,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Photographs into a checkpoint.
-    Train(command::train::Args),
+    Train(Box<command::train::Args>),
     /// How fast a model trains here.
     Speed(command::speed::Args),
     /// Public weights into a bundle.

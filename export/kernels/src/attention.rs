@@ -41,6 +41,9 @@ impl Shape {
 /// # Shapes
 /// - `qkv`: `[B, T, 3·C]`
 /// - returns `[B, T, C]`
+///
+/// # Panics
+/// When the slice is not of that shape.
 #[must_use]
 pub fn forward(qkv: &[f32], shape: Shape) -> Vec<f32> {
     let Shape { b, t, c, heads } = shape;
@@ -63,6 +66,9 @@ pub fn forward(qkv: &[f32], shape: Shape) -> Vec<f32> {
 /// - `qkv`: `[B, T, 3·C]`
 /// - `grad`: `[B, T, C]`
 /// - returns `[B, T, 3·C]`
+///
+/// # Panics
+/// When a slice is not of its shape.
 #[must_use]
 pub fn backward(qkv: &[f32], grad: &[f32], shape: Shape) -> Vec<f32> {
     let Shape { b, t, c, heads } = shape;

@@ -74,15 +74,17 @@ mod tests {
 
     #[test]
     fn the_normal_distribution_agrees_with_its_integral() {
-        // Simpson's rule from 0, where the share below is a half
+        // Simpson's rule from 0, where the share below is a half. Half of what the formula is off, and as much again for
+        // coefficients above 1 in f32, whose sum is to be 1.
+        const CLOSE: f64 = 3e-7;
         let density = |x: f64| (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
         let (mut below, h) = (0.5, 1e-3);
         for i in 0..6000 {
             let x = f64::from(i) * h;
             let (found, bell) = normal(x as f32);
-            assert!((f64::from(found) - below).abs() < 2e-7, "{x}: {found} {below}");
+            assert!((f64::from(found) - below).abs() < CLOSE, "{x}: {found} {below}");
             assert!((f64::from(bell) - density(x)).abs() < 1e-7, "{x}");
-            assert!((normal(-x as f32).0 + found - 1.0).abs() < 2e-7, "{x}");
+            assert!((normal(-x as f32).0 + found - 1.0).abs() < 1e-7, "{x}");
             below += h / 6.0 * (density(x) + 4.0 * density(x + h / 2.0) + density(x + h));
         }
     }
