@@ -6,6 +6,9 @@ use burn::tensor::Device;
 /// The name of the device that every program has.
 pub const CPU: &str = "cpu";
 
+/// The names of GPUs, each a feature that a program is built with or without.
+const GPUS: [&str; 3] = ["vulkan", "wgpu", "cuda"];
+
 /// Names of the devices that this program was built with.
 #[must_use]
 pub fn built_in() -> Vec<&'static str> {
@@ -37,7 +40,7 @@ pub fn device(name: &str) -> anyhow::Result<Device> {
         "wgpu" => Ok(Device::wgpu(gpu(number))),
         #[cfg(feature = "cuda")]
         "cuda" => Ok(Device::cuda(number.unwrap_or(0))),
-        "vulkan" | "wgpu" | "cuda" => bail!(
+        kind if GPUS.contains(&kind) => bail!(
             "this program was built without {kind}: build it with `cargo build --release -p glimpse-export --features {kind}`, or take --device cpu"
         ),
         _ => bail!("no device is called `{name}`; this program was built with {}", built_in().join(", ")),
