@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use glimpse_export::model::random_weights;
-use glimpse_models::{Bundle, Family, ModelSpec, Precision, RawSpec, Transformer};
+use glimpse_models::{Bundle, Base, Family, ModelSpec, Precision, RawSpec, Transformer};
 
 fn small_spec(decoder: Option<Transformer>) -> ModelSpec {
     ModelSpec::new(RawSpec {
@@ -18,6 +18,7 @@ fn small_spec(decoder: Option<Transformer>) -> ModelSpec {
         mean: [0.485, 0.456, 0.406],
         std: [0.229, 0.224, 0.225],
         norm_pix: false,
+        base: Base::Zero,
         layer_norm_epsilon: 1e-6,
     })
     .unwrap()

@@ -95,7 +95,7 @@ fn agrees(bundle: &Bundle, answers: &str, questions: &[&str]) {
             }
             let mut found = vec![("tokens", model.encode(patches.view(), &mask).unwrap().to_owned())];
             if bundle.spec().decoder().is_some() {
-                found.push(("painted", model.reconstruct(patches.view(), &mask).unwrap().to_owned()));
+                found.push(("painted", model.predict(patches.view(), &mask).unwrap().to_owned()));
             }
             if bundle.classifier().is_some() {
                 let logits = model.classify(patches.view(), &mask).unwrap().to_owned();

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use glimpse_export::model::random_weights;
-use glimpse_models::{Bundle, Family, ModelSpec, RawSpec, Transformer};
+use glimpse_models::{Bundle, Base, Family, ModelSpec, RawSpec, Transformer};
 use image::{Luma, Rgb, RgbImage};
 
 fn write_bundle(folder: &Path) {
@@ -19,6 +19,7 @@ fn write_bundle(folder: &Path) {
         mean: [0.485, 0.456, 0.406],
         std: [0.229, 0.224, 0.225],
         norm_pix: false,
+        base: Base::Zero,
         layer_norm_epsilon: 1e-6,
     })
     .unwrap();

@@ -16,7 +16,7 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `grid.rs` | [`PatchGrid`]: the cutting of a picture into patches |
-//! | `spec.rs` | [`ModelSpec`], [`Family`], [`Transformer`]: the model's numbers, each in range |
+//! | `spec.rs` | [`ModelSpec`], [`Family`], [`Base`], [`Transformer`]: the model's numbers, each in range |
 //! | `classifier.rs` | [`Classifier`]: what a fine-tuned model has beyond its encoder |
 //! | `precision.rs` | [`Precision`], [`Part`]: which of a bundle's graphs is meant |
 //! | `manifest.rs` | [`Manifest`]: `manifest.toml` |
@@ -50,5 +50,5 @@ pub use files::{BundleFile, FileEntry, Files, MANIFEST_FILE, MAX_FILE_BYTES};
 pub use grid::PatchGrid;
 pub use manifest::{FORMAT_VERSION, Manifest, Measure, Training};
 pub use precision::{Part, Precision};
-pub use spec::{Family, ModelSpec, RawSpec, Transformer};
+pub use spec::{Base, Family, ModelSpec, RawSpec, Transformer};
 pub use write::Existing;

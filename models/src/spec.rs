@@ -16,6 +16,26 @@ pub enum Family {
     Mae,
 }
 
+/// What the decoder's answer is added to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Base {
+    /// Nothing: the decoder's answer is the patches, as in the paper.
+    #[default]
+    Zero,
+    /// The membrane through the visible patches, which solves Laplace's equation in the masked ones: the decoder says what
+    /// differs from it.
+    Membrane,
+}
+
+impl Base {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_zero(&self) -> bool {
+        *self == Self::Zero
+    }
+}
+
 /// The size of one stack of transformer blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,6 +71,9 @@ pub struct RawSpec {
     pub std: [f32; 3],
     /// Whether the decoder predicts patches normalized by their own mean and variance.
     pub norm_pix: bool,
+    /// What the decoder's answer is added to.
+    #[serde(default, skip_serializing_if = "Base::is_zero")]
+    pub base: Base,
     /// What every layer norm adds to the variance.
     pub layer_norm_epsilon: f64,
 }
@@ -100,6 +123,10 @@ impl ModelSpec {
         }
         for std in raw.std {
             in_range("spec.std", std, &STD)?;
+        }
+        if raw.norm_pix && raw.base != Base::Zero {
+            let allowed = "zero, as normalized patches are added to nothing".to_owned();
+            return Err(refused("spec.base", "membrane", allowed));
         }
         in_range("spec.layer_norm_epsilon", raw.layer_norm_epsilon, &EPSILON)?;
         let spec = Self(raw);
@@ -159,6 +186,12 @@ impl ModelSpec {
     #[must_use]
     pub const fn norm_pix(&self) -> bool {
         self.0.norm_pix
+    }
+
+    /// What the decoder's answer is added to.
+    #[must_use]
+    pub const fn base(&self) -> Base {
+        self.0.base
     }
 
     /// What every layer norm adds to the variance.

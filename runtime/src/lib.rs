@@ -34,6 +34,8 @@
 //! | `model.rs` | [`Model`]: patches to features or to all patches |
 //! | `pool.rs` | [`Pool`]: all of a picture's tokens to one row |
 //! | `cpu.rs` | the engine below it |
+//! | `base.rs` | [`base_patches`]: what the model's answer is added to, if to anything |
+//! | `membrane.rs` | the smoothest surface through the values around a hole |
 //! | `composite.rs` | [`composite`]: painted pixels into the picture, in the hole alone |
 //! | `inpaint/` | [`inpaint`]: holes of any shape in pictures of any size |
 //! | `machine.rs` | [`Machine`]: what the CPU can do |
@@ -50,18 +52,21 @@
     )
 )]
 
+mod base;
 mod composite;
 mod cpu;
 mod error;
 pub mod inpaint;
 mod machine;
 mod mask;
+mod membrane;
 mod model;
 mod patchify;
 mod pool;
 mod preprocess;
 pub mod reference;
 
+pub use base::base_patches;
 pub use composite::composite;
 pub use error::{Error, Result};
 pub use machine::Machine;

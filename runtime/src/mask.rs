@@ -103,6 +103,16 @@ impl Mask {
         Self::from_hidden(grid, &hidden)
     }
 
+    /// # Errors
+    /// [`Error::OtherGrid`] if the mask divides another grid.
+    pub(crate) fn check_grid(&self, grid: PatchGrid) -> Result<()> {
+        if self.grid == grid {
+            return Ok(());
+        }
+        let (rows, cols) = (grid.rows(), grid.cols());
+        Err(Error::OtherGrid { rows, cols, got_rows: self.grid.rows(), got_cols: self.grid.cols() })
+    }
+
     /// The grid that this mask divides.
     #[must_use]
     pub fn grid(&self) -> PatchGrid {

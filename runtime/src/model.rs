@@ -1,9 +1,10 @@
 //! A bundle's model, ready to run.
 
-use glimpse_models::{Bundle, ModelSpec, Part, PatchGrid, Precision};
-use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1};
+use glimpse_models::{Base, Bundle, ModelSpec, Part, PatchGrid, Precision};
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut1};
 use tract_onnx::prelude::{TValue, TractError, TractResult};
 
+use crate::base::{self, base_patches};
 use crate::cpu::{Buffer, ClassifierPlan, Plan, Threads};
 use crate::{Error, Mask, Result};
 
@@ -42,6 +43,7 @@ pub struct Model {
     positions: Buffer,
     restore: Buffer,
     answer: Option<TValue>,
+    painted: Option<Array2<f32>>,
 }
 
 impl Model {
@@ -73,6 +75,7 @@ impl Model {
             positions: Buffer::default(),
             restore: Buffer::default(),
             answer: None,
+            painted: None,
         })
     }
 
@@ -95,6 +98,7 @@ impl Model {
             positions: Buffer::default(),
             restore: Buffer::default(),
             answer: None,
+            painted: None,
         })
     }
 
@@ -148,18 +152,34 @@ impl Model {
     /// # Errors
     /// [`Error::DecoderMissing`] if the model gives features alone, and those of [`Model::encode`].
     pub fn reconstruct(&mut self, patches: ArrayView2<f32>, mask: &Mask) -> Result<ArrayView2<'_, f32>> {
+        if self.spec.base() == Base::Zero {
+            return self.predict(patches, mask);
+        }
+        let mut painted = base_patches(&self.spec, patches, mask)?;
+        base::add(self.predict(patches, mask)?, &mut painted);
+        Ok(self.painted.insert(painted).view())
+    }
+
+    /// The decoder's own answer, before it is added to the model's base: what golden files hold.
+    ///
+    /// # Shapes
+    /// As [`Model::reconstruct`].
+    ///
+    /// # Errors
+    /// As [`Model::reconstruct`].
+    pub fn predict(&mut self, patches: ArrayView2<f32>, mask: &Mask) -> Result<ArrayView2<'_, f32>> {
         let tokens = self.tokens(patches, mask)?;
         let missing = || Error::DecoderMissing { bundle: self.bundle.clone() };
         let decoder = self.decoder.as_mut().ok_or_else(missing)?;
         let failed = engine(&self.bundle, Part::Decoder, "running");
         let restore = |places: &mut [i64]| places.copy_from_slice(mask.restore());
-        let painted = self
+        let predicted = self
             .restore
             .fill(&[mask.restore().len()], restore)
             .and_then(|restore| decoder.run(tokens, restore))
             .map_err(&failed)?;
         let shape = [self.spec.grid().len(), self.spec.grid().patch_len()];
-        matrix(self.answer.insert(painted), shape).map_err(&failed)
+        matrix(self.answer.insert(predicted), shape).map_err(&failed)
     }
 
     /// A number for each class that the model was fine-tuned to tell apart, the largest for the likeliest; the bundle's
@@ -189,10 +209,7 @@ impl Model {
     fn tokens(&mut self, patches: ArrayView2<f32>, mask: &Mask) -> Result<TValue> {
         let (grid, visible) = (self.grid(), mask.visible());
         Error::check_shape("patches", &[grid.len(), grid.patch_len()], patches.shape())?;
-        if mask.grid() != grid {
-            let (rows, cols) = (grid.rows(), grid.cols());
-            return Err(Error::OtherGrid { rows, cols, got_rows: mask.grid().rows(), got_cols: mask.grid().cols() });
-        }
+        mask.check_grid(grid)?;
         let gather = |rows: &mut [f32]| {
             for (row, &index) in rows.chunks_exact_mut(grid.patch_len()).zip(visible) {
                 ArrayViewMut1::from(row).assign(&patches.row(index));

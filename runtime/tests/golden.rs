@@ -22,7 +22,7 @@ fn check(bundle: &Bundle, precision: Precision, right: impl Fn(&str, ArrayView2<
         let tokens = model.encode(patches.view(), &case.mask).unwrap();
         right(&format!("{name}.tokens"), tokens, case.tokens.view());
         if let Some(expected) = &case.painted {
-            let painted = model.reconstruct(patches.view(), &case.mask).unwrap();
+            let painted = model.predict(patches.view(), &case.mask).unwrap();
             right(&format!("{name}.painted"), painted, expected.view());
         }
     }
@@ -75,7 +75,7 @@ fn the_engine_computes_what_the_reference_does() {
         assert!(error <= F32_RELATIVE_ERROR, "{name}.tokens: relative error {error:e}");
         let Some(stack) = spec.decoder() else { continue };
         let painted = reference::decoder(spec, stack, &weights(Part::Decoder), tokens.view(), restore).unwrap();
-        let got = model.reconstruct(case.all_patches().view(), &case.mask).unwrap();
+        let got = model.predict(case.all_patches().view(), &case.mask).unwrap();
         let error = relative_error(got, painted.view());
         assert!(error <= F32_RELATIVE_ERROR, "{name}.painted: relative error {error:e}");
     }

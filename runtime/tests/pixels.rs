@@ -1,7 +1,7 @@
 //! Between frames, images and patches.
 #![allow(clippy::unwrap_used, reason = "tests unwrap freely")]
 
-use glimpse_models::{Family, ModelSpec, PatchGrid, RawSpec, Transformer};
+use glimpse_models::{Base, Family, ModelSpec, PatchGrid, RawSpec, Transformer};
 use glimpse_runtime::reference::tolerance;
 use glimpse_runtime::{Error, Preprocessor, composite, patchify, reference, resize, unpatchify};
 use ndarray::{Array2, Array3, Axis, s};
@@ -21,6 +21,7 @@ fn preprocessor(side: usize) -> Preprocessor {
         mean: MEAN,
         std: STD,
         norm_pix: false,
+        base: Base::Zero,
         layer_norm_epsilon: 1e-6,
     };
     Preprocessor::new(&ModelSpec::new(spec).unwrap())

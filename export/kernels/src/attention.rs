@@ -1,10 +1,9 @@
 //! Scaled dot-product attention and its gradient, head by head.
 
-use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, ArrayView3, ArrayView4, ArrayViewMut2, ArrayViewMut3, ArrayViewMut4, s};
-use pulp::Arch;
+use super::vectorized::vectorized;
 
 use super::math::{exp, sum};
+use super::product::{Finish, Matrix, product_into};
 
 /// Sizes of an attention's input.
 #[derive(Clone, Copy, Debug)]
@@ -20,21 +19,26 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// `[B, T, 3, C]`: queries, keys, values.
-    fn parts<'a>(&self, qkv: &'a [f32]) -> ArrayView4<'a, f32> {
-        let Self { b, t, c, .. } = *self;
-        #[expect(clippy::expect_used, reason = "the caller took the sizes from this very tensor")]
-        ArrayView4::from_shape([b, t, 3, c], qkv).expect("queries, keys and values of that shape")
+    /// Where a head's columns begin in a picture's first row, and the same in a row of queries, keys and values.
+    fn places(&self, picture: usize, head: usize) -> (usize, [usize; 3]) {
+        let column = head * (self.c / self.heads);
+        let first = picture * self.t * self.c + column;
+        (first, [0, 1, 2].map(|part| picture * self.t * 3 * self.c + part * self.c + column))
     }
 
     /// Columns of a head.
-    fn columns(&self, head: usize) -> ndarray::Slice {
-        let d = self.c / self.heads;
-        (head * d..(head + 1) * d).into()
+    fn width(&self) -> usize {
+        self.c / self.heads
     }
 
     fn scale(&self) -> f32 {
-        ((self.c / self.heads) as f32).sqrt().recip()
+        (self.width() as f32).sqrt().recip()
+    }
+
+    /// Pictures and heads, one after the other.
+    fn each(&self) -> impl Iterator<Item = (usize, usize)> {
+        let heads = self.heads;
+        (0..self.b).flat_map(move |picture| (0..heads).map(move |head| (picture, head)))
     }
 }
 
@@ -46,18 +50,15 @@ impl Shape {
 /// When the slice is not of that shape.
 #[must_use]
 pub fn forward(qkv: &[f32], shape: Shape) -> Vec<f32> {
-    let Shape { b, t, c, heads } = shape;
+    let Shape { b, t, c, .. } = shape;
     let mut mixed = vec![0.0; b * t * c];
-    let parts = shape.parts(qkv);
-    let mut out = mixed_mut(&mut mixed, shape);
-    let mut weights = Array2::zeros([t, t]);
-    for picture in 0..b {
-        for head in 0..heads {
-            let columns = shape.columns(head);
-            attend(&parts, picture, columns, shape.scale(), &mut weights);
-            let v = parts.slice(s![picture, .., 2, columns]);
-            general_mat_mul(1.0, &weights, &v, 0.0, &mut out.slice_mut(s![picture, .., columns]));
-        }
+    let mut weights = vec![0.0; t * t];
+    for (picture, head) in shape.each() {
+        let (first, [q, k, v]) = shape.places(picture, head);
+        let part = |first: usize| Matrix::new(&qkv[first..], 3 * c);
+        attend([part(q), part(k)], shape, &mut weights);
+        let weights = Matrix::new(&weights, t);
+        product_into([t, t, shape.width()], weights, part(v), Finish::Scale(1.0), &mut mixed[first..], c);
     }
     mixed
 }
@@ -71,43 +72,37 @@ pub fn forward(qkv: &[f32], shape: Shape) -> Vec<f32> {
 /// When a slice is not of its shape.
 #[must_use]
 pub fn backward(qkv: &[f32], grad: &[f32], shape: Shape) -> Vec<f32> {
-    let Shape { b, t, c, heads } = shape;
+    let Shape { b, t, c, .. } = shape;
+    let (d, scale) = (shape.width(), shape.scale());
     let mut found = vec![0.0; b * t * 3 * c];
-    let parts = shape.parts(qkv);
-    #[expect(clippy::expect_used, reason = "the gradient has the shape of the answer")]
-    let grad = ArrayView3::from_shape([b, t, c], grad).expect("a gradient of that shape");
-    #[expect(clippy::expect_used, reason = "made with that length above")]
-    let mut out = ArrayViewMut4::from_shape([b, t, 3, c], &mut found).expect("room of that shape");
-    let (mut weights, mut along) = (Array2::zeros([t, t]), Array2::zeros([t, t]));
-    let scale = shape.scale();
-    for picture in 0..b {
-        for head in 0..heads {
-            let columns = shape.columns(head);
-            attend(&parts, picture, columns, scale, &mut weights);
-            let part = |i: usize| parts.slice(s![picture, .., i, columns]);
-            let (q, k, v, grad) = (part(0), part(1), part(2), grad.slice(s![picture, .., columns]));
-            let mut put = |i: usize, scale: f32, a: &ndarray::ArrayView2<f32>, b: &ndarray::ArrayView2<f32>| {
-                let mut place: ArrayViewMut2<f32> = out.slice_mut(s![picture, .., i, columns]);
-                general_mat_mul(scale, a, b, 0.0, &mut place);
-            };
-            put(2, 1.0, &weights.t(), &grad);
-            general_mat_mul(1.0, &grad, &v.t(), 0.0, &mut along);
-            through_softmax(&mut along, &weights);
-            put(0, scale, &along.view(), &k);
-            put(1, scale, &along.t(), &q);
+    let (mut weights, mut along) = (vec![0.0; t * t], vec![0.0; t * t]);
+    for (picture, head) in shape.each() {
+        let (first, [to_q, to_k, to_v]) = shape.places(picture, head);
+        let [q, k, v] = [to_q, to_k, to_v].map(|first| Matrix::new(&qkv[first..], 3 * c));
+        let grad = Matrix::new(&grad[first..], c);
+        attend([q, k], shape, &mut weights);
+        product_into([t, d, t], grad, v.t(), Finish::Scale(1.0), &mut along, t);
+        through_softmax(&mut along, &weights, t);
+        let (weights, along) = (Matrix::new(&weights, t), Matrix::new(&along, t));
+        for (left, right, scale, place) in
+            [(along, k, scale, to_q), (along.t(), q, scale, to_k), (weights.t(), grad, 1.0, to_v)]
+        {
+            product_into([t, t, d], left, right, Finish::Scale(scale), &mut found[place..], 3 * c);
         }
     }
     found
 }
 
 /// The weights with which a head's tokens look at each other: `softmax(q·kᵀ·scale)`, into `weights`.
-fn attend(parts: &ArrayView4<f32>, picture: usize, columns: ndarray::Slice, scale: f32, weights: &mut Array2<f32>) {
-    let (q, k) = (parts.slice(s![picture, .., 0, columns]), parts.slice(s![picture, .., 1, columns]));
-    general_mat_mul(scale, &q, &k.t(), 0.0, weights);
-    let t = weights.ncols();
-    let Some(values) = weights.as_slice_mut() else { return };
-    Arch::new().dispatch(|| {
-        for row in values.chunks_exact_mut(t) {
+///
+/// # Shapes
+/// - `q`, `k`: `[T, d]`
+/// - `weights`: `[T, T]`
+fn attend([q, k]: [Matrix; 2], shape: Shape, weights: &mut [f32]) {
+    let (t, d) = (shape.t, shape.width());
+    product_into([t, d, t], q, k.t(), Finish::Scale(shape.scale()), weights, t);
+    vectorized(#[inline(always)] || {
+        for row in weights.chunks_exact_mut(t) {
             let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             for v in row.iter_mut() {
                 *v = exp(*v - most);
@@ -121,10 +116,11 @@ fn attend(parts: &ArrayView4<f32>, picture: usize, columns: ndarray::Slice, scal
 }
 
 /// From the gradient of the weights to that of what the softmax was taken of.
-fn through_softmax(grad: &mut Array2<f32>, weights: &Array2<f32>) {
-    let t = weights.ncols();
-    let (Some(grad), Some(weights)) = (grad.as_slice_mut(), weights.as_slice()) else { return };
-    Arch::new().dispatch(|| {
+///
+/// # Shapes
+/// - `grad`, `weights`: `[T, T]`
+fn through_softmax(grad: &mut [f32], weights: &[f32], t: usize) {
+    vectorized(#[inline(always)] || {
         for (grad, weights) in grad.chunks_exact_mut(t).zip(weights.chunks_exact(t)) {
             let along = sum(t, |i| grad[i] * weights[i]);
             for (grad, weight) in grad.iter_mut().zip(weights) {
@@ -132,9 +128,4 @@ fn through_softmax(grad: &mut Array2<f32>, weights: &Array2<f32>) {
             }
         }
     });
-}
-
-fn mixed_mut(mixed: &mut [f32], Shape { b, t, c, .. }: Shape) -> ArrayViewMut3<'_, f32> {
-    #[expect(clippy::expect_used, reason = "made with that length by the caller")]
-    ArrayViewMut3::from_shape([b, t, c], mixed).expect("room of that shape")
 }

@@ -1,6 +1,6 @@
 //! GELU and its gradient.
 
-use pulp::Arch;
+use super::vectorized::vectorized;
 
 use super::math::normal;
 
@@ -8,7 +8,7 @@ use super::math::normal;
 #[must_use]
 pub fn forward(x: &[f32]) -> Vec<f32> {
     let mut y = x.to_vec();
-    Arch::new().dispatch(|| {
+    vectorized(#[inline(always)] || {
         for y in &mut y {
             *y *= normal(*y).0;
         }
@@ -20,7 +20,7 @@ pub fn forward(x: &[f32]) -> Vec<f32> {
 #[must_use]
 pub fn backward(x: &[f32], grad: &[f32]) -> Vec<f32> {
     let mut dx = grad.to_vec();
-    Arch::new().dispatch(|| {
+    vectorized(#[inline(always)] || {
         for (dx, &x) in dx.iter_mut().zip(x) {
             let (below, density) = normal(x);
             *dx *= x.mul_add(density, below);

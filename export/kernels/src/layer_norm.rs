@@ -1,6 +1,6 @@
 //! Layer norm and its gradient.
 
-use pulp::Arch;
+use super::vectorized::vectorized;
 
 use super::math::sum;
 
@@ -11,7 +11,7 @@ use super::math::sum;
 #[must_use]
 pub fn forward(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f32) -> Vec<f32> {
     let mut y = x.to_vec();
-    Arch::new().dispatch(|| {
+    vectorized(#[inline(always)] || {
         for row in y.chunks_exact_mut(weight.len()) {
             let (mean, scale) = statistics(row, epsilon);
             for ((v, weight), bias) in row.iter_mut().zip(weight).zip(bias) {
@@ -39,7 +39,7 @@ pub struct Gradients {
 pub fn backward(x: &[f32], weight: &[f32], grad: &[f32], epsilon: f32) -> Gradients {
     let c = weight.len();
     let mut found = Gradients { x: x.to_vec(), weight: vec![0.0; c], bias: vec![0.0; c] };
-    Arch::new().dispatch(|| {
+    vectorized(#[inline(always)] || {
         for (row, grad) in found.x.chunks_exact_mut(c).zip(grad.chunks_exact(c)) {
             let (mean, scale) = statistics(row, epsilon);
             for i in 0..c {

@@ -1,8 +1,8 @@
 //! The options that say how large a model is.
 
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, ValueEnum};
 use glimpse_export::model::Preset;
-use glimpse_models::{Family, ModelSpec, RawSpec, Transformer};
+use glimpse_models::{Base, Family, ModelSpec, RawSpec, Transformer};
 
 /// Mean of `ImageNet`'s pixels, by channel, on the unit scale.
 const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
@@ -12,6 +12,13 @@ const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
 const MLP_RATIO: usize = 4;
 /// The paper's epsilon in every layer norm.
 const LAYER_NORM_EPSILON: f64 = 1e-6;
+
+/// [`Base`] on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum BaseArg {
+    Zero,
+    Membrane,
+}
 
 /// Sizes of a model.
 #[derive(Debug, ClapArgs)]
@@ -46,6 +53,10 @@ pub struct SizeArgs {
     /// Predict patches normalized one by one: better features, but such a model cannot paint.
     #[arg(long)]
     norm_pix: bool,
+    /// What the decoder's answer is added to: zero, as in the paper, or the membrane through the visible patches. A small
+    /// model paints better on a membrane.
+    #[arg(long, value_enum, default_value = "zero", conflicts_with = "norm_pix")]
+    base: BaseArg,
 }
 
 impl SizeArgs {
@@ -75,6 +86,10 @@ impl SizeArgs {
             mean: IMAGENET_MEAN,
             std: IMAGENET_STD,
             norm_pix: self.norm_pix,
+            base: match self.base {
+                BaseArg::Zero => Base::Zero,
+                BaseArg::Membrane => Base::Membrane,
+            },
             layer_norm_epsilon: LAYER_NORM_EPSILON,
         })?)
     }

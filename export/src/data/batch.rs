@@ -4,8 +4,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::bail;
-use glimpse_models::ModelSpec;
+use glimpse_models::{Base, ModelSpec};
+use glimpse_runtime::{Mask, base_patches};
 use image::RgbImage;
+use ndarray::{Array2, ArrayView2};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
@@ -40,8 +42,11 @@ pub struct Batch {
     pub visible: Vec<f32>,
     /// `[B, N]`, their places in the grid.
     pub positions: Vec<i64>,
-    /// `[B, M, P·P·3]`, what the hidden patches are: pixels, normalized as the model predicts them.
+    /// `[B, M, P·P·3]`, what the model is to say of the hidden patches: their pixels, normalized as it predicts them, less
+    /// its base.
     pub target: Vec<f32>,
+    /// `[B, M, P·P·3]`, what the model's answer is added to; empty for a model that is added to nothing.
+    pub base: Vec<f32>,
     /// `[B, M]`, their places in the grid.
     pub hidden: Vec<i64>,
     /// Samples in the batch.
@@ -61,6 +66,7 @@ impl Batch {
             visible: part(&self.visible, size, &range),
             positions: part(&self.positions, size, &range),
             target: part(&self.target, size, &range),
+            base: part(&self.base, size, &range),
             hidden: part(&self.hidden, size, &range),
             size: range.len(),
         }
@@ -98,7 +104,7 @@ impl Builder {
             let picture = whole_picture(&self.pictures, first, &mut rng)?;
             let pixels = self.augment.crop(&picture, &mut rng)?;
             let mask = draw_hidden(&grid, hidden_count, kind, &mut rng);
-            push_sample(&mut batch, &spec.model, &pixels, &mask);
+            push_sample(&mut batch, &spec.model, &pixels, &mask)?;
         }
         Ok(batch)
     }
@@ -143,22 +149,51 @@ fn mixed(seed: u64, number: u64) -> u64 {
 /// # Shapes
 /// - `pixels`: `[S, S, 3]`, 8-bit
 /// - `mask`: `[L]`, true where hidden
-pub fn push_sample(batch: &mut Batch, model: &ModelSpec, pixels: &[u8], mask: &[bool]) {
-    let grid = model.grid();
-    for (index, &hidden) in mask.iter().enumerate() {
-        let start = if hidden { batch.target.len() } else { batch.visible.len() };
-        let values = if hidden { &mut batch.target } else { &mut batch.visible };
-        push_patch(values, model, pixels, index);
-        if hidden {
-            batch.hidden.push(index as i64);
-            if model.norm_pix() {
-                normalize_patch(&mut batch.target[start..]);
-            }
-        } else {
+///
+/// # Errors
+/// When everything is hidden.
+pub fn push_sample(batch: &mut Batch, model: &ModelSpec, pixels: &[u8], mask: &[bool]) -> anyhow::Result<()> {
+    let patch_len = model.grid().patch_len();
+    let mut patches = Vec::with_capacity(mask.len() * patch_len);
+    for index in 0..mask.len() {
+        push_patch(&mut patches, model, pixels, index);
+    }
+    let base = base(model, &patches, mask)?;
+    for (index, (&hidden, patch)) in mask.iter().zip(patches.chunks_exact_mut(patch_len)).enumerate() {
+        if !hidden {
+            batch.visible.extend_from_slice(patch);
             batch.positions.push(index as i64);
+            continue;
+        }
+        if model.norm_pix() {
+            normalize_patch(patch);
+        }
+        batch.hidden.push(index as i64);
+        match base.as_ref().map(|base| base.row(index)) {
+            Some(base) => {
+                batch.target.extend(patch.iter().zip(base).map(|(pixel, base)| pixel - base));
+                batch.base.extend(base);
+            }
+            None => batch.target.extend_from_slice(patch),
         }
     }
-    debug_assert_eq!(mask.len(), grid.len());
+    Ok(())
+}
+
+/// What the model's answer is added to, if to anything.
+///
+/// # Shapes
+/// - `patches`: `[L, P·P·3]`
+/// - returns `[L, P·P·3]`
+fn base(model: &ModelSpec, patches: &[f32], mask: &[bool]) -> anyhow::Result<Option<Array2<f32>>> {
+    if model.base() == Base::Zero {
+        return Ok(None);
+    }
+    let grid = model.grid();
+    let masked: Vec<usize> = (0..mask.len()).filter(|index| mask[*index]).collect();
+    let mask = Mask::from_masked(grid, &masked)?;
+    let patches = ArrayView2::from_shape([grid.len(), grid.patch_len()], patches)?;
+    Ok(Some(base_patches(model, patches, &mask)?))
 }
 
 fn push_patch(values: &mut Vec<f32>, model: &ModelSpec, pixels: &[u8], index: usize) {

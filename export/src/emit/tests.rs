@@ -1,7 +1,7 @@
 //! What an emitted bundle is, on a model small enough for a test.
 
 use glimpse_models::onnx::{GraphProto, IR_VERSION, Message, ModelProto, OPSET_VERSION};
-use glimpse_models::{Bundle, Classifier, Existing, Family, ModelSpec, Pool, RawSpec, Training, Transformer};
+use glimpse_models::{Bundle, Classifier, Existing, Base, Family, ModelSpec, Pool, RawSpec, Training, Transformer};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use safetensors::SafeTensors;
@@ -21,6 +21,7 @@ pub(crate) fn small_spec(decoder: bool) -> ModelSpec {
         mean: [0.485, 0.456, 0.406],
         std: [0.229, 0.224, 0.225],
         norm_pix: false,
+        base: Base::Zero,
         layer_norm_epsilon: 1e-6,
     })
     .unwrap()

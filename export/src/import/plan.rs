@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use glimpse_models::{
-    Bundle, Classifier, Family, ModelSpec, NormPlace, Pool, Precision, RawSpec, Training, Transformer,
+    Base, Bundle, Classifier, Family, ModelSpec, NormPlace, Pool, Precision, RawSpec, Training, Transformer,
 };
 
 use super::config::Config;
@@ -143,6 +143,7 @@ impl Plan {
             mean,
             std,
             norm_pix: norm_pix(&sizes, config.norm_pix(), options.norm_pix, path, &mut notes)?,
+            base: Base::Zero,
             layer_norm_epsilon: config.layer_norm_epsilon().unwrap_or(EPSILON),
         })?;
         let classifier = sizes.classes.map(|classes| Classifier {

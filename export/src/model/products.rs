@@ -4,6 +4,8 @@ use burn::nn::Linear;
 use burn::tensor::{FloatDType, Tensor, module};
 use clap::ValueEnum;
 
+use crate::ops;
+
 /// The numbers that matrix products are computed in. Parameters, sums over a batch and everything between the products
 /// stay in f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -30,7 +32,12 @@ impl Products {
     /// A linear layer: `x·W + b`.
     #[must_use]
     pub fn linear(self, layer: &Linear, x: Tensor<3>) -> Tensor<3> {
-        let Some(short) = self.short() else { return layer.forward(x) };
+        let Some(short) = self.short() else {
+            return match &layer.bias {
+                Some(bias) => ops::linear(x, layer.weight.val(), bias.val()),
+                None => layer.forward(x),
+            };
+        };
         let y = module::linear(x.cast(short), layer.weight.val().cast(short), None).cast(FloatDType::F32);
         match &layer.bias {
             Some(bias) => y + bias.val().unsqueeze(),

@@ -5,8 +5,10 @@ use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Flex};
-use glimpse_export_kernels::{attention, gelu, layer_norm};
+use burn::backend::{Autodiff, Flex, TensorMetadata as _};
+use burn::tensor::TensorData;
+use glimpse_export_kernels::product::{Finish, Matrix, product};
+use glimpse_export_kernels::{attention, bias, gelu, layer_norm};
 
 use super::{BlockOps, sizes, tensor, values};
 
@@ -28,6 +30,19 @@ impl<C: CheckpointStrategy> BlockOps for Autodiff<Flex, C> {
             }
             OpsKind::UnTracked(prep) => {
                 prep.finish(forward(x.into_primitive(), weight.into_primitive(), bias.into_primitive(), epsilon))
+            }
+        }
+    }
+
+    fn block_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        match Linear.prepare::<C>([x.node(), weight.node(), bias.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let (x, weight) = (x.into_primitive(), weight.into_primitive());
+                let y = Flex::block_linear(x.clone(), weight.clone(), bias.into_primitive());
+                prep.finish((x, weight), y)
+            }
+            OpsKind::UnTracked(prep) => {
+                prep.finish(Flex::block_linear(x.into_primitive(), weight.into_primitive(), bias.into_primitive()))
             }
         }
     }
@@ -71,6 +86,35 @@ impl Backward<Flex, 3> for LayerNorm {
             if let Some(node) = node {
                 grads.register::<Flex>(node.id, tensor(found, like));
             }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Linear;
+
+impl Backward<Flex, 3> for Linear {
+    type State = (Plain, Plain);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<Flex>(&ops.node).to_contiguous();
+        let (x, weight) = ops.state;
+        let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
+        let [to_x, to_weight, to_bias] = ops.parents;
+        let [c, outputs] = weight.shape().dims();
+        let rows = x.shape().num_elements() / c;
+        let (along, whole) = (Matrix::new(values(&grad), outputs), Finish::Scale(1.0));
+        if let Some(node) = to_bias {
+            let found = bias::backward(values(&grad), outputs);
+            grads.register::<Flex>(node.id, Plain::from_data(TensorData::new(found, [outputs])));
+        }
+        if let Some(node) = to_weight {
+            let found = product([c, rows, outputs], Matrix::new(values(&x), c).t(), along, whole);
+            grads.register::<Flex>(node.id, tensor(found, &weight));
+        }
+        if let Some(node) = to_x {
+            let found = product([rows, outputs, c], along, Matrix::new(values(&weight), outputs).t(), whole);
+            grads.register::<Flex>(node.id, tensor(found, &x));
         }
     }
 }

@@ -12,6 +12,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{Device, Tensor, TensorData, activation, module, s};
 use glimpse_export_kernels as kernels;
+use kernels::product::{Finish, Matrix, product};
 
 use crate::model::Products;
 
@@ -25,6 +26,9 @@ pub trait BlockOps: Backend {
         bias: FloatTensor<Self>,
         epsilon: f64,
     ) -> FloatTensor<Self>;
+
+    /// [`linear`], of tensors of the backend.
+    fn block_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// [`gelu`], of tensors of the backend.
     fn block_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
@@ -43,6 +47,18 @@ impl BlockOps for Flex {
         let (x, weight, bias) = (x.to_contiguous(), weight.to_contiguous(), bias.to_contiguous());
         let y = kernels::layer_norm::forward(values(&x), values(&weight), values(&bias), epsilon as f32);
         tensor(y, &x)
+    }
+
+    fn block_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        let (x, weight, bias) = (x.to_contiguous(), weight.to_contiguous(), bias.to_contiguous());
+        let [c, outputs] = weight.shape().dims();
+        let mut shape = x.shape();
+        let sizes = [shape.num_elements() / c, c, outputs];
+        let (left, right) = (Matrix::new(values(&x), c), Matrix::new(values(&weight), outputs));
+        let y = product(sizes, left, right, Finish::Bias(values(&bias)));
+        let last = shape.num_dims() - 1;
+        shape[last] = outputs;
+        FloatTensor::<Self>::from_data(TensorData::new(y, shape))
     }
 
     fn block_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -74,6 +90,22 @@ pub fn layer_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, bias: Tensor<
     }
     let [x, weight, bias] = [x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch()];
     Tensor::from_dispatch(<Dispatch as BlockOps>::block_layer_norm(x, weight, bias, epsilon))
+}
+
+/// `x·W + b`.
+///
+/// # Shapes
+/// - `x`: `[…, C]`
+/// - `weight`: `[C, K]`
+/// - `bias`: `[K]`
+/// - returns `[…, K]`
+#[must_use]
+pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<D> {
+    if !on_cpu(&x.device()) {
+        return module::linear(x, weight, Some(bias));
+    }
+    let [x, weight, bias] = [x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch()];
+    Tensor::from_dispatch(<Dispatch as BlockOps>::block_linear(x, weight, bias))
 }
 
 /// `x·Φ(x)`, with Φ the normal distribution: the erf form of GELU.

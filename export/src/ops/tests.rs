@@ -47,6 +47,28 @@ fn layer_norm_is_burns_forward_and_back() {
 }
 
 #[test]
+fn a_linear_layer_is_burns_forward_and_back() {
+    let device = Device::flex().autodiff();
+    for [b, t, c, k] in [[1, 1, 1, 1], [2, 3, 5, 7], [3, 17, 33, 16], [2, 31, 64, 192]] {
+        let (x, weight, bias) = (random([b, t, c], &device), random([c, k], &device), random([k], &device));
+        let along = random([b, t, k], &device);
+        // what comes from a permuted tensor lies in memory in another order
+        let turned = |x: Tensor<3>| x.swap_dims(1, 2).mul_scalar(1.0).swap_dims(1, 2);
+        let ours = linear(turned(x.clone()), weight.clone(), bias.clone());
+        let theirs = module::linear(x.clone(), weight.clone(), Some(bias.clone()));
+        assert!(apart(ours.clone().inner(), theirs.clone().inner()) < CLOSE, "{b} {t} {c} {k}");
+        let back = |y: Tensor<3>| {
+            let grads = (y * along.clone()).sum().backward();
+            (x.grad(&grads).unwrap(), weight.grad(&grads).unwrap(), bias.grad(&grads).unwrap())
+        };
+        let (found, wanted) = (back(ours), back(theirs));
+        assert!(apart(found.0, wanted.0) < CLOSE, "{b} {t} {c} {k}");
+        assert!(apart(found.1, wanted.1) < CLOSE, "{b} {t} {c} {k}");
+        assert!(apart(found.2, wanted.2) < CLOSE, "{b} {t} {c} {k}");
+    }
+}
+
+#[test]
 fn gelus_gradient_is_its_slope() {
     let device = Device::flex().autodiff();
     let x: Tensor<1> = random([257], &device);

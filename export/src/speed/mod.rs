@@ -88,7 +88,7 @@ pub fn measure(trial: &Trial, crew: &Crew, device: &Device) -> anyhow::Result<Sp
     let spec = &trial.spec;
     let mut model = Mae::from_weights(spec, &random_weights(spec, 0)?, device)?.with_products(trial.products);
     let mut optimizer = adamw(&model, 0.05);
-    let batch = made_up(trial);
+    let batch = made_up(trial)?;
     let mut seconds = Vec::new();
     for step in 0..=trial.steps {
         let started = Instant::now();
@@ -119,14 +119,14 @@ pub fn measure(trial: &Trial, crew: &Crew, device: &Device) -> anyhow::Result<Sp
     })
 }
 
-fn made_up(trial: &Trial) -> Batch {
+fn made_up(trial: &Trial) -> anyhow::Result<Batch> {
     let mut rng = Pcg64::seed_from_u64(0);
     let (spec, grid) = (&trial.spec, trial.spec.grid());
     let hidden = ((trial.ratio * grid.len() as f64).round() as usize).clamp(1, grid.len() - 1);
     let mut batch = Batch { size: trial.batch, ..Batch::default() };
     for _ in 0..trial.batch {
         let pixels: Vec<u8> = (0..spec.image_side().pow(2) * 3).map(|_| rng.random()).collect();
-        push_sample(&mut batch, spec, &pixels, &draw_hidden(&grid, hidden, MaskKind::Random, &mut rng));
+        push_sample(&mut batch, spec, &pixels, &draw_hidden(&grid, hidden, MaskKind::Random, &mut rng))?;
     }
-    batch
+    Ok(batch)
 }

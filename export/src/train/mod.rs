@@ -1,5 +1,6 @@
 //! Training: batches in, checkpoints, metrics and pictures out.
 
+mod adamw;
 mod average;
 pub mod checkpoint;
 mod crew;

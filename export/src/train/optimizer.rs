@@ -1,30 +1,24 @@
 //! `AdamW` as the paper sets it, and clipping by the norm of the whole gradient.
 
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup};
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 
+use super::adamw::AdamW;
 use crate::model::{Mae, parameters};
 
 /// Decay of the two running means of `AdamW`.
 ///
 /// # Source
 /// He et al. 2021, arXiv:2111.06377, table 8.
-const BETAS: (f32, f32) = (0.9, 0.95);
+const BETAS: [f32; 2] = [0.9, 0.95];
 /// Keeps `AdamW`'s division from zero; burn's own default is a thousand times larger and slows small gradients down.
 const EPSILON: f32 = 1e-8;
 
 /// `AdamW` for `model`: weight decay on the matrices, none on biases, norms and tokens.
 #[must_use]
 pub fn adamw(model: &Mae, weight_decay: f32) -> ModuleOptimizer {
-    let with_decay = |decay| {
-        AdamWConfig::new()
-            .with_beta_1(BETAS.0)
-            .with_beta_2(BETAS.1)
-            .with_epsilon(EPSILON)
-            .with_weight_decay(decay)
-            .build()
-    };
+    let with_decay = |weight_decay| AdamW::new(BETAS, EPSILON, weight_decay);
     ModuleOptimizer::from(with_decay(0.0)).with_group(
         ParamGroup::from_ids(parameters::decayed(model)),
         with_decay(weight_decay),

@@ -28,6 +28,8 @@ pub struct Preview {
     pictures: Vec<Vec<u8>>,
     masks: Vec<Vec<bool>>,
     batch: Batch,
+    /// `[B, M, P·P·3]`, what is behind the masks.
+    wanted: Vec<f32>,
 }
 
 /// What a preview found.
@@ -50,7 +52,7 @@ impl Preview {
         let mut augment = Augment::new(spec.image_side());
         let grid = spec.grid();
         let hidden = ((RATIO * grid.len() as f64).round() as usize).clamp(1, grid.len() - 1);
-        let mut preview = Self { spec: *spec, pictures: Vec::new(), masks: Vec::new(), batch: Batch::default() };
+        let mut preview = Self { spec: *spec, pictures: Vec::new(), masks: Vec::new(), batch: Batch::default(), wanted: Vec::new() };
         for path in paths {
             let picture = match decode(path) {
                 Ok(picture) => picture,
@@ -61,11 +63,13 @@ impl Preview {
             };
             let pixels = augment.centre(&picture)?;
             let mask = draw_hidden(&grid, hidden, MaskKind::Block, &mut rng);
-            push_sample(&mut preview.batch, spec, &pixels, &mask);
+            push_sample(&mut preview.batch, spec, &pixels, &mask)?;
             preview.batch.size += 1;
             preview.pictures.push(pixels);
             preview.masks.push(mask);
         }
+        preview.wanted.clone_from(&preview.batch.target);
+        preview.wanted.iter_mut().zip(&preview.batch.base).for_each(|(wanted, base)| *wanted += base);
         Ok(preview)
     }
 
@@ -77,19 +81,20 @@ impl Preview {
         if self.pictures.is_empty() {
             return Ok(None);
         }
-        let predicted = predict(model, &self.batch, self.spec.grid().patch_len(), device)
+        let mut predicted = predict(model, &self.batch, self.spec.grid().patch_len(), device)
             .into_data()
             .convert::<f32>()
             .try_into_vec::<f32>()
             .map_err(|e| anyhow::anyhow!("reading the painted patches back: {e:?}"))?;
         let errors = predicted.iter().zip(&self.batch.target).map(|(p, t)| f64::from(p - t).powi(2));
         let loss = errors.sum::<f64>() / predicted.len() as f64;
+        predicted.iter_mut().zip(&self.batch.base).for_each(|(predicted, base)| *predicted += base);
         let per_picture = predicted.len() / self.pictures.len();
         let mut rows = Vec::new();
         let mut psnr = 0.0;
         for (index, pixels) in self.pictures.iter().enumerate() {
             let range = index * per_picture..(index + 1) * per_picture;
-            psnr += self.psnr_db(&predicted[range.clone()], &self.batch.target[range.clone()]);
+            psnr += self.psnr_db(&predicted[range.clone()], &self.wanted[range.clone()]);
             if rows.len() < ROWS {
                 rows.push(self.row(pixels, &self.masks[index], &predicted[range])?);
             }

@@ -256,7 +256,7 @@ fn ask(model: &mut Model, classifier: Option<&Classifier>, question: &Question) 
     }
     let tokens = model.encode(patches.view(), &mask)?.iter().copied().collect();
     let painted = match decoder {
-        Some(_) => model.reconstruct(patches.view(), &mask)?.iter().copied().collect(),
+        Some(_) => model.predict(patches.view(), &mask)?.iter().copied().collect(),
         None => Vec::new(),
     };
     let logits = match classifier {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Family, ModelSpec, RawSpec, Transformer};
+use super::{Base, Family, ModelSpec, RawSpec, Transformer};
 
 fn transformers() -> impl Strategy<Value = Transformer> {
     (1_usize..9, 1_usize..17, 1_usize..13).prop_map(|(heads, quarter_head, depth)| Transformer {
@@ -16,8 +16,8 @@ fn transformers() -> impl Strategy<Value = Transformer> {
 pub(crate) fn specs() -> impl Strategy<Value = ModelSpec> {
     let pixels = ([0.0..1.0_f32, 0.0..1.0, 0.0..1.0], [0.01..2.0_f32, 0.01..2.0, 0.01..2.0]);
     let sides = (1_usize..20, 1_usize..33);
-    (sides, transformers(), proptest::option::of(transformers()), 1_usize..9, pixels, any::<bool>(), 1e-12..1e-3)
-        .prop_map(|((side, patch_side), encoder, decoder, mlp_ratio, (mean, std), norm_pix, epsilon)| {
+    (sides, transformers(), proptest::option::of(transformers()), 1_usize..9, pixels, 0..3, 1e-12..1e-3)
+        .prop_map(|((side, patch_side), encoder, decoder, mlp_ratio, (mean, std), predicts, epsilon)| {
             let raw = RawSpec {
                 family: Family::Mae,
                 image_side: side * patch_side,
@@ -27,7 +27,8 @@ pub(crate) fn specs() -> impl Strategy<Value = ModelSpec> {
                 mlp_ratio,
                 mean,
                 std,
-                norm_pix,
+                norm_pix: predicts == 1,
+                base: if predicts == 2 { Base::Membrane } else { Base::Zero },
                 layer_norm_epsilon: epsilon,
             };
             ModelSpec::new(raw).unwrap()

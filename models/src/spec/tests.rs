@@ -17,6 +17,7 @@ fn base() -> RawSpec {
         mean: [0.485, 0.456, 0.406],
         std: [0.229, 0.224, 0.225],
         norm_pix: true,
+        base: Base::Zero,
         layer_norm_epsilon: 1e-6,
     }
 }

@@ -8,7 +8,7 @@ use glimpse_models::onnx::{
     OperatorSetIdProto, TensorProto, ValueInfoProto, data_type,
 };
 use glimpse_models::{
-    Bundle, BundleFile, Classifier, Error, Existing, Family, FileEntry, Files, MANIFEST_FILE, Manifest, ModelSpec,
+    Base, Bundle, BundleFile, Classifier, Error, Existing, Family, FileEntry, Files, MANIFEST_FILE, Manifest, ModelSpec,
     NormPlace, Part, Pool, Precision, RawSpec, Transformer,
 };
 
@@ -122,6 +122,7 @@ pub fn raw_spec() -> RawSpec {
         mean: [0.485, 0.456, 0.406],
         std: [0.229, 0.224, 0.225],
         norm_pix: false,
+        base: Base::Zero,
         layer_norm_epsilon: 1e-6,
     }
 }

@@ -167,6 +167,14 @@ fn with_a_number_of_the_wrong_kind_in_the_spec() {
 }
 
 #[test]
+fn whose_normalized_patches_are_added_to_something() {
+    let folder = Folder::whole().replace("norm_pix = false", "norm_pix = true\nbase = \"membrane\"");
+    assert_broken!(folder, Error::ManifestField { .. }, "manifest.toml", "`spec.base`", "zero");
+    let folder = Folder::whole().replace("norm_pix = false", "norm_pix = false\nbase = \"ground\"");
+    assert_broken!(folder, Error::ManifestSyntax { .. }, "manifest.toml", "base");
+}
+
+#[test]
 fn whose_spec_asks_for_a_terabyte() {
     let folder = Folder::whole().edit_table(|table| {
         let encoder = table["spec"]["encoder"].as_table_mut().unwrap();

@@ -1,9 +1,9 @@
 //! The classical fill: holes filled with the membrane, at the picture's own resolution.
 
-use ndarray::{Array3, ArrayView2, ArrayViewMut2, Axis, s};
-use rayon::prelude::*;
+use ndarray::{Array3, ArrayView2, Axis, s};
 
-use super::{membrane::Membrane, rect::Rect};
+use super::rect::Rect;
+use crate::membrane::{Membrane, Pixel};
 
 /// Fills the hole pixels of a region of the picture from what surrounds them.
 ///
@@ -14,22 +14,18 @@ pub(super) fn fill(
     picture: &mut Array3<u8>,
     hole: ArrayView2<bool>,
     region: Rect,
-    only: impl Fn(usize, usize) -> bool + Sync,
+    only: impl Fn(usize, usize) -> bool,
 ) {
     let Rect { y, x, height, width } = region;
-    let window = s![y..y + height, x..x + width];
-    let unknown = hole.slice(window);
-    let membrane = Membrane::new(unknown);
+    let unknown = hole.slice(s![y..y + height, x..x + width]);
     let mut region = picture.slice_mut(s![y..y + height, x..x + width, ..]);
-    let solve = |plane: &mut ArrayViewMut2<u8>| {
-        let mut values: Vec<f32> = plane.iter().map(|value| f32::from(*value)).collect();
-        membrane.fill(&mut values);
-        for (((row, col), byte), value) in plane.indexed_iter_mut().zip(&values) {
-            if unknown[[row, col]] && only(y + row, x + col) {
-                *byte = value.round() as u8;
-            }
+    let mut pixels: Vec<Pixel> = region.lanes(Axis(2)).into_iter().map(|c| [c[0], c[1], c[2], 0].map(f32::from)).collect();
+    Membrane::new(unknown).fill(&mut pixels);
+    for ((((row, col), unknown), pixel), mut colour) in
+        unknown.indexed_iter().zip(&pixels).zip(region.lanes_mut(Axis(2)))
+    {
+        if *unknown && only(y + row, x + col) {
+            colour.iter_mut().zip(pixel).for_each(|(byte, value)| *byte = value.round() as u8);
         }
-    };
-    let mut channels: Vec<ArrayViewMut2<u8>> = region.axis_iter_mut(Axis(2)).collect();
-    channels.par_iter_mut().for_each(solve);
+    }
 }

@@ -91,7 +91,7 @@ fn best_of(measured: &BTreeMap<String, Measure>) -> Option<Method> {
 
 #[cfg(test)]
 mod tests {
-    use glimpse_models::{Family, ModelSpec, RawSpec, Transformer};
+    use glimpse_models::{Base, Family, ModelSpec, RawSpec, Transformer};
     use ndarray::Array2;
 
     use super::*;
@@ -108,6 +108,7 @@ mod tests {
             mean: [0.5; 3],
             std: [0.2; 3],
             norm_pix: false,
+            base: Base::Zero,
             layer_norm_epsilon: 1e-6,
         });
         let mut manifest = Manifest::new("small", "CC0-1.0", spec.unwrap()).unwrap();

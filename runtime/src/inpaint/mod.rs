@@ -1,8 +1,8 @@
 //! Paints holes of any shape and size in pictures of any size.
 //!
 //! 1. Holes that lie near each other form a group (`groups`).
-//! 2. Each hole is filled with the membrane (`harmonic`, `membrane`): the classical answer, which agrees with the rim
-//!    exactly and is all that a thin or small hole needs.
+//! 2. Each hole is filled with the membrane (`harmonic`, [`crate::membrane`]): the classical answer, which agrees with the
+//!    rim exactly and is all that a thin or small hole needs.
 //! 3. From coarse to fine (`level`), a region around the group is brought to a canvas of the model's pixels (`canvas`),
 //!    windows of the model's side are laid over it, and the model answers for what is hidden in them (`windows`). The
 //!    coarsest windows reach the hole's deepest pixel; finer ones repaint a band along the rim, for which the coarser
@@ -23,16 +23,12 @@ mod depth;
 mod detail;
 mod fill;
 mod front;
-mod grid_level;
 mod groups;
 mod harmonic;
 mod level;
-mod membrane;
 mod method;
 mod navier_stokes;
 mod rect;
-#[cfg(test)]
-mod reference;
 mod sweep;
 mod telea;
 #[cfg(test)]
@@ -49,9 +45,9 @@ use self::detail::Detail;
 pub use self::fill::{Fill, fill};
 use self::groups::Groups;
 use self::level::{Level, Sight};
-use self::membrane::Membrane;
 pub use self::method::Method;
 use self::windows::Reconstruct;
+use crate::membrane::{LANES, Membrane, Pixel};
 use crate::{Error, Model, Options, Result};
 
 /// How a hole is painted.
@@ -241,17 +237,21 @@ fn paint_level(
     }
     let answer = windows::paint(reconstruct, spec, canvas.view(), asked.view(), inner(&asked).view(), blend)?;
     let inner = inner(&answer.given);
-    let membrane = Membrane::new(inner.view());
+    let mut missing: Vec<Pixel> = vec![[0.0; LANES]; inner.len()];
     for channel in 0..3 {
         let here = answer.colours.index_axis(Axis(0), channel);
         let there = canvas.index_axis(Axis(0), channel);
-        let mut missing: Vec<f32> = there.iter().zip(here).map(|(there, here)| there - here).collect();
-        membrane.fill(&mut missing);
+        missing.iter_mut().zip(there.iter().zip(here)).for_each(|(m, (there, here))| m[channel] = there - here);
+    }
+    Membrane::new(inner.view()).fill(&mut missing);
+    for channel in 0..3 {
+        let here = answer.colours.index_axis(Axis(0), channel);
+        let there = canvas.index_axis(Axis(0), channel);
         let mut added = colours.index_axis_mut(Axis(0), channel);
         for ((added, missing), ((here, there), inner)) in
             added.iter_mut().zip(&missing).zip(here.iter().zip(there).zip(&inner))
         {
-            *added += if *inner { here - there + missing } else { 0.0 };
+            *added += if *inner { here - there + missing[channel] } else { 0.0 };
         }
     }
     Ok(Detail { level, colours })

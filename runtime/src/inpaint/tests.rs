@@ -1,6 +1,6 @@
 //! The painting whole, with simple answers in place of a model: what must hold whatever the model says.
 
-use glimpse_models::{Family, RawSpec, Transformer};
+use glimpse_models::{Base, Family, RawSpec, Transformer};
 use ndarray::{Array2, Array3, ArrayView2};
 
 use super::*;
@@ -18,6 +18,7 @@ fn spec() -> ModelSpec {
         mean: [0.5, 0.4, 0.3],
         std: [0.2, 0.25, 0.3],
         norm_pix: false,
+        base: Base::Zero,
         layer_norm_epsilon: 1e-6,
     })
     .unwrap()

@@ -1,15 +1,21 @@
 //! The membrane: the smoothest surface through the values around a hole.
 
+mod grid_level;
+#[cfg(test)]
+mod reference;
+
 use ndarray::ArrayView2;
 
-use super::grid_level::GridLevel;
+use grid_level::GridLevel;
 
-/// A cycle that moves no pixel by more than this ends the solving. A cycle takes away at least half of the error that is
+pub(crate) use grid_level::{LANES, Pixel};
+
+/// A cycle that moves no value by more than this ends the solving. A cycle takes away at least half of the error that is
 /// left, so the distance to the exact solution is no more than this either: far below the step of eight bits.
 ///
 /// # Units
 /// Grey levels of 255.
-pub(super) const TOLERANCE: f32 = 0.1;
+const TOLERANCE: f32 = 0.1;
 
 /// Stops a solve whose values make the tolerance unreachable in `f32`.
 const MOST_CYCLES: usize = 60;
@@ -23,12 +29,12 @@ const MOST_CYCLES: usize = 60;
 ///
 /// # Source
 /// Briggs et al. 2000, "A Multigrid Tutorial"; Pérez et al. 2003, "Poisson image editing" for its use here.
-pub(super) struct Membrane {
+pub(crate) struct Membrane {
     levels: Vec<GridLevel>,
 }
 
 impl Membrane {
-    /// Prepares the grids for one hole, to be used for each channel.
+    /// Prepares the grids for one hole.
     ///
     /// # Shapes
     /// - `unknown`: `[H, W]`
@@ -40,16 +46,17 @@ impl Membrane {
         Self { levels }
     }
 
-    /// Replaces the unknown values, whatever stood there.
+    /// Replaces the unknown values, whatever stood there. The lanes of a pixel are solved side by side and know nothing of
+    /// each other.
     ///
     /// # Shapes
-    /// - `values`: `[H·W]`, row-major
+    /// - `values`: `[H·W]` pixels, row-major
     ///
     /// # Units
-    /// Grey levels of 255; solved to [`TOLERANCE`].
-    pub fn fill(&self, values: &mut [f32]) {
-        guess(&self.levels, values);
-        let mut work: Vec<Work> = self.levels[1..].iter().map(Work::new).collect();
+    /// Grey levels of 255; solved to a tenth of one.
+    pub fn fill(&self, values: &mut [Pixel]) {
+        let mut work: Vec<Work> = self.levels.windows(2).map(|pair| Work::new(&pair[0], &pair[1])).collect();
+        guess(&self.levels, values, &mut work);
         for _ in 0..MOST_CYCLES {
             if cycle(&self.levels, values, None, &mut work) <= TOLERANCE {
                 break;
@@ -58,37 +65,39 @@ impl Membrane {
     }
 }
 
-/// What a coarser grid solves for: the correction, given the finer grid's residual.
+/// Room for going from a grid to the next coarser one: what the finer one is off by, the same gathered on the coarser one,
+/// and the correction that this leads to there.
 struct Work {
-    correction: Vec<f32>,
-    residual: Vec<f32>,
+    residual: Vec<Pixel>,
+    gathered: Vec<Pixel>,
+    correction: Vec<Pixel>,
 }
 
 impl Work {
-    fn new(level: &GridLevel) -> Self {
-        Self { correction: vec![0.0; level.len()], residual: vec![0.0; level.len()] }
+    fn new(finer: &GridLevel, coarser: &GridLevel) -> Self {
+        let room = |level: &GridLevel| vec![[0.0; LANES]; level.len()];
+        Self { residual: room(finer), gathered: room(coarser), correction: room(coarser) }
     }
 }
 
 /// A first guess at the unknown values of the first of `levels`: the coarser grid's, roughly solved and interpolated.
-fn guess(levels: &[GridLevel], values: &mut [f32]) {
+fn guess(levels: &[GridLevel], values: &mut [Pixel], work: &mut [Work]) {
     let [level, coarser @ ..] = levels else { return };
-    let Some(next) = coarser.first() else {
+    let ([next, ..], [_, below @ ..]) = (coarser, work) else {
         if let Some(mean) = level.rim_mean(values) {
             level.set_unknown(values, mean);
         }
         return;
     };
     let mut coarse = next.known_from(level, values);
-    guess(coarser, &mut coarse);
-    let mut work: Vec<Work> = coarser[1..].iter().map(Work::new).collect();
-    cycle(coarser, &mut coarse, None, &mut work);
-    level.set_unknown(values, 0.0);
+    guess(coarser, &mut coarse, below);
+    cycle(coarser, &mut coarse, None, below);
+    level.set_unknown(values, [0.0; LANES]);
     level.add_correction(values, next, &coarse);
 }
 
-/// One V-cycle from the first of `levels` down. Returns a bound on how far any pixel was moved.
-fn cycle(levels: &[GridLevel], values: &mut [f32], source: Option<&[f32]>, work: &mut [Work]) -> f32 {
+/// One V-cycle from the first of `levels` down. Returns a bound on how far any value was moved.
+fn cycle(levels: &[GridLevel], values: &mut [Pixel], source: Option<&[Pixel]>, work: &mut [Work]) -> f32 {
     const SWEEPS: usize = 2;
     /// The coarsest grid has a handful of unknown pixels: sweeping solves it.
     const COARSEST_SWEEPS: usize = 16;
@@ -97,9 +106,10 @@ fn cycle(levels: &[GridLevel], values: &mut [f32], source: Option<&[f32]>, work:
         return (0..COARSEST_SWEEPS).map(|_| level.sweep(values, source)).sum();
     };
     let mut moved: f32 = (0..SWEEPS).map(|_| level.sweep(values, source)).sum();
-    next.restrict_from(level, values, source, &mut here.residual);
-    here.correction.fill(0.0);
-    cycle(coarser, &mut here.correction, Some(&here.residual), below);
+    level.residual(values, source, &mut here.residual);
+    next.restrict(level, &here.residual, &mut here.gathered);
+    here.correction.fill([0.0; LANES]);
+    cycle(coarser, &mut here.correction, Some(&here.gathered), below);
     moved += level.add_correction(values, next, &here.correction);
     moved + (0..SWEEPS).map(|_| level.sweep(values, source)).sum::<f32>()
 }
@@ -108,21 +118,31 @@ fn cycle(levels: &[GridLevel], values: &mut [f32], source: Option<&[f32]>, work:
 mod tests {
     use ndarray::Array2;
 
+    use super::reference::membrane;
     use super::*;
-    use crate::inpaint::reference::membrane;
 
     /// Random-looking values without a generator: the membrane only needs variety.
     fn value(y: usize, x: usize) -> f32 {
         ((y * 7919 + x * 104_729) % 256) as f32
     }
 
+    /// Solves for two planes side by side.
+    fn filled(unknown: &Array2<bool>, planes: [&Array2<f32>; 2]) -> [Array2<f32>; 2] {
+        let [first, second] = planes;
+        let mut pixels: Vec<Pixel> = first.iter().zip(second).map(|(a, b)| [*a, *b, 0.0, 0.0]).collect();
+        Membrane::new(unknown.view()).fill(&mut pixels);
+        [0, 1].map(|lane| Array2::from_shape_fn(unknown.dim(), |(y, x)| pixels[y * unknown.ncols() + x][lane]))
+    }
+
     fn assert_matches_reference(height: usize, width: usize, unknown: impl Fn(usize, usize) -> bool) {
         let unknown = Array2::from_shape_fn((height, width), |(y, x)| unknown(y, x));
-        let mut values = Array2::from_shape_fn((height, width), |(y, x)| value(y, x));
-        let exact = membrane(unknown.view(), values.view());
-        Membrane::new(unknown.view()).fill(values.as_slice_mut().unwrap());
-        for ((at, got), want) in values.indexed_iter().zip(&exact) {
-            assert!((f64::from(*got) - want).abs() <= 3.0 * f64::from(TOLERANCE), "{got}, not {want}, at {at:?}");
+        let values = Array2::from_shape_fn((height, width), |(y, x)| value(y, x));
+        let others = Array2::from_shape_fn((height, width), |(y, x)| value(x + 3, y + 1));
+        for (got, values) in filled(&unknown, [&values, &others]).iter().zip([&values, &others]) {
+            let exact = membrane(unknown.view(), values.view());
+            for ((at, got), want) in got.indexed_iter().zip(&exact) {
+                assert!((f64::from(*got) - want).abs() <= 3.0 * f64::from(TOLERANCE), "{got}, not {want}, at {at:?}");
+            }
         }
     }
 
@@ -145,9 +165,9 @@ mod tests {
     fn a_plane_is_continued_as_a_plane() {
         let plane = |y: usize, x: usize| 10.0 + 0.5 * y as f32 + 0.25 * x as f32;
         let unknown = Array2::from_shape_fn((150, 170), |(y, x)| (y as f32 - 70.0).hypot(x as f32 - 80.0) < 60.0);
-        let mut values = Array2::from_shape_fn(unknown.dim(), |(y, x)| if unknown[[y, x]] { 0.0 } else { plane(y, x) });
-        Membrane::new(unknown.view()).fill(values.as_slice_mut().unwrap());
-        for ((y, x), got) in values.indexed_iter() {
+        let values = Array2::from_shape_fn(unknown.dim(), |(y, x)| if unknown[[y, x]] { 0.0 } else { plane(y, x) });
+        let [filled, _] = filled(&unknown, [&values, &values]);
+        for ((y, x), got) in filled.indexed_iter() {
             assert!((got - plane(y, x)).abs() <= 3.0 * TOLERANCE);
         }
     }
@@ -155,9 +175,8 @@ mod tests {
     #[test]
     fn known_values_stay_as_they_are() {
         let unknown = Array2::from_shape_fn((33, 47), |(y, x)| (y * x) % 3 != 0);
-        let mut values = Array2::from_shape_fn(unknown.dim(), |(y, x)| value(y, x));
-        let before = values.clone();
-        Membrane::new(unknown.view()).fill(values.as_slice_mut().unwrap());
-        assert!(unknown.indexed_iter().all(|(at, is_unknown)| *is_unknown || values[at] == before[at]));
+        let values = Array2::from_shape_fn(unknown.dim(), |(y, x)| value(y, x));
+        let [filled, _] = filled(&unknown, [&values, &values]);
+        assert!(unknown.indexed_iter().all(|(at, is_unknown)| *is_unknown || filled[at] == values[at]));
     }
 }
