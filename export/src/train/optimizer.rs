@@ -4,7 +4,7 @@ use burn::module::{Module, ModuleVisitor, Param, ParamGroup};
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 
-use crate::model::{Mae, parameters};
+use crate::model::parameters;
 
 /// Decay of the two running means of `AdamW`.
 ///
@@ -14,13 +14,19 @@ const BETAS: (f32, f32) = (0.9, 0.95);
 /// Keeps `AdamW`'s division from zero; burn's own default is a thousand times larger and slows small gradients down.
 const EPSILON: f32 = 1e-8;
 
-/// `AdamW` for `model`: weight decay on the matrices, none on biases, norms and tokens.
+/// `AdamW` for a model that is trained from nothing: weight decay on the matrices, none on biases, norms and tokens.
 #[must_use]
-pub fn adamw(model: &Mae, weight_decay: f32) -> ModuleOptimizer {
+pub fn adamw<M: Module>(model: &M, weight_decay: f32) -> ModuleOptimizer {
+    adamw_with(model, BETAS, weight_decay)
+}
+
+/// `AdamW` whose two running means decay by `betas`.
+#[must_use]
+pub fn adamw_with<M: Module>(model: &M, betas: (f32, f32), weight_decay: f32) -> ModuleOptimizer {
     let with_decay = |decay| {
         AdamWConfig::new()
-            .with_beta_1(BETAS.0)
-            .with_beta_2(BETAS.1)
+            .with_beta_1(betas.0)
+            .with_beta_2(betas.1)
             .with_epsilon(EPSILON)
             .with_weight_decay(decay)
             .build()
@@ -35,7 +41,7 @@ pub fn adamw(model: &Mae, weight_decay: f32) -> ModuleOptimizer {
 /// Scales all gradients down together so that their common norm is at most `limit`. Nothing is read back from the
 /// device.
 #[must_use]
-pub fn clip_by_global_norm(model: &Mae, grads: GradientsParams, limit: f64) -> GradientsParams {
+pub fn clip_by_global_norm<M: Module>(model: &M, grads: GradientsParams, limit: f64) -> GradientsParams {
     let mut norm = SquaredNorm { grads: &grads, total: None };
     model.visit(&mut norm);
     let Some(total) = norm.total else {
@@ -49,7 +55,7 @@ pub fn clip_by_global_norm(model: &Mae, grads: GradientsParams, limit: f64) -> G
 
 /// All gradients times `scale`.
 #[must_use]
-pub fn scaled(model: &Mae, grads: GradientsParams, scale: f64) -> GradientsParams {
+pub fn scaled<M: Module>(model: &M, grads: GradientsParams, scale: f64) -> GradientsParams {
     if (scale - 1.0).abs() < f64::EPSILON {
         return grads;
     }
