@@ -101,7 +101,7 @@ fn classes_are_named_in_order_with_their_probabilities_on_any_number_of_threads(
         let said: Vec<f64> = classes.iter().map(|class| class["probability"].as_f64().unwrap()).collect();
         assert!(said.len() == 3 && said.is_sorted_by(|a, b| a >= b), "{said:?}");
         for class in classes {
-            let number = class["class"].as_u64().unwrap() as usize;
+            let number = class["index"].as_u64().unwrap() as usize;
             assert_eq!(class["label"], LABELS[number]);
             assert!((class["probability"].as_f64().unwrap() - right[number]).abs() < 1e-5);
         }
@@ -122,6 +122,8 @@ fn words_have_a_line_a_class() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!((lines.len(), lines[0], lines[3]), (6, "in/b.png", "in/a.webp"));
     assert!(lines[1].contains('%') && LABELS.iter().any(|label| lines[1].ends_with(label)), "{text}");
+
+    assert!(place.run("info --model named").contains("3: dish, fish, dash"));
 
     let nameless = Place::new();
     fill(&nameless, false);

@@ -26,7 +26,6 @@ struct Cli {
 enum Command {
     /// Photographs into a checkpoint.
     Train(Box<command::train::Args>),
-    /// A trained encoder and labelled pictures into a model that tells classes apart.
     Finetune(Box<command::finetune::Args>),
     /// How fast a model trains here.
     Speed(command::speed::Args),

@@ -44,7 +44,7 @@ fn write_checkpoint(folder: &Path) {
 fn picture(class: &str, number: u32) -> RgbImage {
     let noise = |x: u32, y: u32| ((x * 31 + y * 17 + number * 57) % 40) as u8;
     RgbImage::from_fn(20 + number % 3, 20, |x, y| {
-        let stripe = |place: u32| if (place + number) / 2 % 2 == 0 { 200 } else { 30 };
+        let stripe = |place: u32| if (place + number) % 4 < 2 { 200 } else { 30 };
         match class {
             "across" => Rgb([stripe(y) + noise(x, y), stripe(y), 60]),
             "upright" => Rgb([stripe(x) + noise(x, y), stripe(x), 60]),

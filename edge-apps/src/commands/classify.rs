@@ -77,7 +77,7 @@ struct Answer {
 #[derive(Debug, Serialize)]
 struct Class {
     /// Its number, counted from 0.
-    class: usize,
+    index: usize,
     /// Its name, where the model has names.
     label: Option<String>,
     /// 0 to 1; all classes together make 1.
@@ -193,18 +193,18 @@ fn likeliest(probabilities: &[f64], top: usize, labels: Option<&[String]>) -> Ve
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
     order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
     order.truncate(top);
-    let label = |class: usize| labels.and_then(|labels| labels.get(class)).cloned();
-    order.into_iter().map(|class| Class { class, label: label(class), probability: probabilities[class] }).collect()
+    let label = |index: usize| labels.and_then(|labels| labels.get(index)).cloned();
+    order.into_iter().map(|index| Class { index, label: label(index), probability: probabilities[index] }).collect()
 }
 
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.path.display())?;
-        for Class { class, label, probability } in &self.classes {
+        for Class { index, label, probability } in &self.classes {
             let percent = 100.0 * probability;
             match label {
                 Some(label) => write!(f, "\n  {percent:5.1}%  {label}")?,
-                None => write!(f, "\n  {percent:5.1}%  class {class}")?,
+                None => write!(f, "\n  {percent:5.1}%  class {index}")?,
             }
         }
         Ok(())
@@ -225,7 +225,7 @@ mod tests {
     fn the_likeliest_come_first_and_equals_in_their_order() {
         let labels = ["a", "b", "c"].map(str::to_owned);
         let found = likeliest(&[0.2, 0.6, 0.2], 2, Some(&labels));
-        let named: Vec<_> = found.iter().map(|class| (class.class, class.label.as_deref())).collect();
+        let named: Vec<_> = found.iter().map(|class| (class.index, class.label.as_deref())).collect();
         assert_eq!(named, [(1, Some("b")), (0, Some("a"))]);
         assert_eq!(likeliest(&[0.2, 0.6, 0.2], 9, None).len(), 3);
     }

@@ -23,13 +23,13 @@ const BASE_RATE: f64 = 5e-4;
 /// He et al. 2021, arXiv:2111.06377, appendix A.1.
 const BASE_SAMPLES: f64 = 256.0;
 
-/// Fine-tunes a trained encoder on labelled pictures, from end to end: it sees whole pictures, and a classifier behind it
-/// reads the mean of its patches' tokens.
+/// A trained encoder and labelled pictures into a model that tells classes apart.
 ///
-/// The output folder gets the newest checkpoints and metrics.csv, a line an epoch. `glimpse-export emit` makes a bundle of
+/// The whole encoder learns, and with it a classifier that reads the mean of its patches' tokens. The output folder gets the newest checkpoints and metrics.csv, a line an epoch. `glimpse-export emit` makes a bundle of
 /// it, and `glimpse classify` uses that.
 ///
-/// Defaults are the recipe of the MAE paper for ViT-Base, without its random colours and erasing.
+/// Defaults are the recipe of the MAE paper for ViT-Base, without its random colours and erasing. It is for many epochs: a
+/// short run learns more with a higher --learning-rate and less mixing.
 #[derive(Debug, ClapArgs)]
 #[command(args_override_self = true)]
 pub struct Args {

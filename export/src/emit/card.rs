@@ -68,7 +68,9 @@ fn measured(card: &mut String, name: &str, measure: &Measure) {
             let _ = writeln!(card, "- {name}: {number}");
         }
         Measure::Table(table) => {
-            table.iter().for_each(|(part, measure)| measured(card, &format!("{name}, {part}"), measure));
+            for (part, measure) in table {
+                measured(card, &format!("{name}, {part}"), measure);
+            }
         }
     }
 }
