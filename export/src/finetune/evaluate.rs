@@ -1,6 +1,7 @@
 //! What a model says of pictures that it never saw.
 
 use anyhow::{Context, ensure};
+use burn::module::Module as _;
 use burn::tensor::{Device, Tensor, TensorData, activation};
 use glimpse_models::ModelSpec;
 
@@ -78,6 +79,7 @@ fn asked(
     }
     let shape = [labels.len(), spec.grid().len(), spec.grid().patch_len()];
     let shown = TensorData::new(patches(spec, &pixels), shape);
+    let model = model.clone().to_device(device);
     let logits = model.logits(Tensor::from_data(shown, device), &[]); // [B, K]
     let [_, classes] = logits.dims();
     let said = activation::log_softmax(logits, 1).into_data().convert::<f32>().try_into_vec::<f32>();

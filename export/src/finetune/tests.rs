@@ -141,6 +141,11 @@ fn dropped_branches_leave_what_they_would_have_changed() {
     let first_dropped = logits(0.3, &[0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0]);
     assert_eq!(first_dropped[CLASSES..], logits(0.3, &[])[CLASSES..]);
     assert_ne!(first_dropped[..CLASSES], logits(0.3, &[])[..CLASSES]);
+
+    let targets = vec![0.5, 0.5, 0.0, 0.0, 0.5, 0.5];
+    let batch = |kept| Batch { patches: vec![0.3; 2 * 16 * 48], targets: targets.clone(), kept, size: 2 };
+    let loss = |kept| plain(model.loss(&batch(kept), &device))[0];
+    assert_ne!(loss(vec![0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0]), loss(Vec::new()));
 }
 
 #[test]

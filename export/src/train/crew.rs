@@ -129,8 +129,8 @@ impl Crew {
         sum.total().context("a batch of no samples")
     }
 
-    /// What `work` makes of each of `count` pieces, in their order. Each worker takes the next one, on its device without
-    /// gradients.
+    /// What `work` makes of each of `count` pieces, in their order. Each worker takes the next one, on its own device and
+    /// without gradients.
     pub fn each<T: Send>(&self, count: usize, work: impl Fn(usize, &Device) -> T + Sync) -> Vec<T> {
         let next = AtomicUsize::new(0);
         let done = Mutex::new(Vec::with_capacity(count));
