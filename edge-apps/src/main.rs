@@ -5,8 +5,11 @@
 mod bundles;
 mod commands;
 mod features;
+mod in_order;
 mod painting;
+mod patches;
 mod picture;
+mod progress;
 
 use std::process::ExitCode;
 
@@ -14,7 +17,7 @@ use clap::{Parser, Subcommand};
 
 /// Masked autoencoders on cameras and small computers.
 ///
-/// Exit status: 0 done; 2 used wrongly, or something is broken.
+/// Exit status: 0 done; 1 a picture could not be classified; 2 used wrongly, or something is broken.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true)]
 struct Cli {
@@ -26,17 +29,19 @@ struct Cli {
 enum Command {
     Inpaint(commands::inpaint::Args),
     Features(commands::features::Args),
+    Classify(commands::classify::Args),
     Info(commands::info::Args),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Inpaint(args) => commands::inpaint::run(&args),
-        Command::Features(args) => commands::features::run(&args),
-        Command::Info(args) => commands::info::run(&args),
+        Command::Inpaint(args) => commands::inpaint::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Features(args) => commands::features::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Classify(args) => commands::classify::run(&args),
+        Command::Info(args) => commands::info::run(&args).map(|()| ExitCode::SUCCESS),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::from(2)

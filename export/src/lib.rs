@@ -8,6 +8,7 @@
 //! | [`model`] | the masked autoencoder on burn |
 //! | [`ops`] | its operations on the CPU, forward and back in one pass each |
 //! | [`train`] | batches → checkpoints, metrics, contact sheets |
+//! | [`finetune`] | a trained encoder and labelled pictures → a model that tells classes apart |
 //! | [`speed`] | how fast that goes, beside what the machine could do |
 //! | [`import`] | public weights → a bundle |
 //! | [`emit`] | a checkpoint → a bundle: ONNX files, golden answers, a card |
@@ -32,6 +33,7 @@
 pub mod data;
 pub mod device;
 pub mod emit;
+pub mod finetune;
 pub mod import;
 pub mod model;
 pub mod ops;

@@ -26,6 +26,7 @@ struct Cli {
 enum Command {
     /// Photographs into a checkpoint.
     Train(Box<command::train::Args>),
+    Finetune(Box<command::finetune::Args>),
     /// How fast a model trains here.
     Speed(command::speed::Args),
     /// Public weights into a bundle.
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Train(args) => command::train::run(&args),
+        Command::Finetune(args) => command::finetune::run(&args),
         Command::Speed(args) => command::speed::run(&args),
         Command::Import(args) => command::import::run(&args),
         Command::Emit(args) => command::emit::run(&args),

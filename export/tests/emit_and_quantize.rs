@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use glimpse_export::model::random_weights;
-use glimpse_models::{Bundle, Base, Family, ModelSpec, Precision, RawSpec, Transformer};
+use glimpse_models::{Base, Bundle, Family, ModelSpec, Precision, RawSpec, Transformer};
 
 fn small_spec(decoder: Option<Transformer>) -> ModelSpec {
     ModelSpec::new(RawSpec {

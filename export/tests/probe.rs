@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use glimpse_export::model::random_weights;
-use glimpse_models::{Bundle, Base, Family, ModelSpec, RawSpec, Transformer};
+use glimpse_models::{Base, Bundle, Family, ModelSpec, RawSpec, Transformer};
 use image::{Luma, Rgb, RgbImage};
 
 fn write_bundle(folder: &Path) {

@@ -1,19 +1,18 @@
 //! `glimpse features`: pictures into a file of features.
 
 use std::fmt;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use glimpse_models::{Bundle, BundleFile, Part as Graph, Precision};
 use glimpse_runtime::{Machine, Model, Options, PREPROCESS_VERSION};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::bundles;
 use crate::features::{Computed, Existing, Input, Keep, Kind, Part, Recipe, Shard, compute, fingerprint, inputs};
+use crate::progress::progress;
 
 /// Compute features of pictures: numbers that stand for what is in them, for search, sorting and small classifiers.
 ///
@@ -274,19 +273,4 @@ impl fmt::Display for Words<'_> {
         }
         write!(f, ", {pictures_per_s:.1} pictures/s")
     }
-}
-
-/// A bar on stderr, where that is a terminal.
-fn progress(pictures: usize, done: usize) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(pictures as u64);
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} pictures, {per_sec}, {eta} left") {
-        bar.set_style(style);
-    }
-    bar.set_position(done as u64);
-    bar.reset_eta();
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
 }

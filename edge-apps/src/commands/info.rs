@@ -20,6 +20,9 @@ pub struct Args {
     json: bool,
 }
 
+/// Classes that are named; a model may have thousands.
+const LABELS_SHOWN: usize = 10;
+
 /// All that is shown.
 #[derive(Debug, Serialize)]
 struct Info {
@@ -87,6 +90,9 @@ fn print_model(bundle: &Bundle) {
     if let Some(decoder) = spec.decoder() {
         line("decoder", format!("width {}, depth {}, {} heads", decoder.width, decoder.depth, decoder.heads));
     }
+    if let Some(classifier) = bundle.classifier() {
+        line("classes", classes(classifier.classes, bundle.labels()));
+    }
     line("paints", if can_paint(manifest) { "yes" } else { "no: it gives features alone" });
     let precisions: Vec<&str> = bundle.precisions().into_iter().map(Precision::name).collect();
     line("precision", precisions.join(", "));
@@ -111,6 +117,17 @@ fn print_model(bundle: &Bundle) {
         print_measure(&format!("quality: {name}"), measure);
     }
     println!();
+}
+
+/// How many classes there are, and what the first of them are called.
+fn classes(count: usize, labels: Option<&[String]>) -> String {
+    match labels {
+        None => count.to_string(),
+        Some(labels) => {
+            let shown = labels.iter().take(LABELS_SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+            format!("{count}: {shown}{}", if count > LABELS_SHOWN { ", …" } else { "" })
+        }
+    }
 }
 
 fn print_measure(name: &str, measure: &Measure) {

@@ -1,17 +1,12 @@
 //! Pictures to rows, on all threads, in the order listed.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
-
 use anyhow::{Context, Result, bail};
-use glimpse_runtime::{Mask, Model, Preprocessor, patchify_into};
-use ndarray::{Array2, ArrayView3};
+use glimpse_runtime::{Mask, Model};
+use ndarray::ArrayView2;
 
 use super::{Input, Recipe};
-use crate::picture::Picture;
-
-/// How many finished pictures a thread keeps while another thread's are waited for.
-const AHEAD: usize = 4;
+use crate::in_order::in_order;
+use crate::patches::PatchReader;
 
 /// What came of a picture.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,89 +27,42 @@ pub fn compute(
     inputs: &[Input],
     recipe: &Recipe,
     workers: usize,
-    mut hand_over: impl FnMut(&Input, Computed) -> Result<()>,
+    hand_over: impl FnMut(&Input, Computed) -> Result<()>,
 ) -> Result<()> {
-    let workers: Vec<Worker> =
-        (0..workers).map(|_| Worker::new(model, recipe)).collect::<Result<_>>().context("making room for a model")?;
-    thread::scope(|scope| {
-        let count = workers.len();
-        // Each thread takes every `count`-th picture, so that the order needs no sorting and nothing runs far ahead.
-        let receivers: Vec<Receiver<Result<Computed>>> = workers
-            .into_iter()
-            .enumerate()
-            .map(|(first, worker)| {
-                let (sender, receiver) = sync_channel(AHEAD);
-                scope.spawn(move || worker.work(inputs.iter().skip(first).step_by(count), &sender));
-                receiver
-            })
-            .collect();
-        for (index, input) in inputs.iter().enumerate() {
-            // A thread ends early when it has failed, and then it has said why before.
-            let computed = receivers[index % count].recv().context("a thread has ended before its work")?;
-            hand_over(input, computed?)?;
-        }
-        Ok(())
-    })
+    let worker = |_| -> Result<_> {
+        let mut worker = Worker { recipe, model: model.twin()?, reader: PatchReader::new(model.spec()) };
+        Ok(move |input: &Input| worker.computed(input))
+    };
+    let workers = (0..workers).map(worker).collect::<Result<Vec<_>>>().context("making room for a model")?;
+    in_order(inputs, workers, hand_over)
 }
 
 /// A thread's own model and buffers.
 struct Worker<'a> {
     recipe: &'a Recipe,
     model: Model,
-    preprocessor: Preprocessor,
-    patches: Array2<f32>,
+    reader: PatchReader,
 }
 
-impl<'a> Worker<'a> {
-    fn new(model: &Model, recipe: &'a Recipe) -> Result<Self> {
-        let grid = model.grid();
-        Ok(Self {
-            recipe,
-            model: model.twin()?,
-            preprocessor: Preprocessor::new(model.spec()),
-            patches: Array2::zeros((grid.len(), grid.patch_len())),
-        })
-    }
-
-    fn work<'i>(mut self, inputs: impl Iterator<Item = &'i Input>, sender: &SyncSender<Result<Computed>>) {
-        for input in inputs {
-            let computed = self.computed(input);
-            let failed = computed.is_err();
-            if sender.send(computed).is_err() || failed {
-                return;
-            }
-        }
-    }
-
+impl Worker<'_> {
     fn computed(&mut self, input: &Input) -> Result<Computed> {
-        match self.read(input) {
+        match self.reader.read(&input.path) {
             Err(reason) => Ok(Computed::Broken(format!("{reason:#}"))),
-            Ok(()) => self.encode(input).with_context(|| format!("computing features of {}", input.path.display())),
+            Ok(patches) => encode(&mut self.model, self.recipe, patches, input)
+                .with_context(|| format!("computing features of {}", input.path.display())),
         }
     }
+}
 
-    /// Fills the patches with the picture's.
-    fn read(&mut self, input: &Input) -> Result<()> {
-        let rgb = Picture::read_to_look_at(&input.path)?.to_rgb();
-        let (width_px, height_px) = (rgb.width() as usize, rgb.height() as usize);
-        let frame = ArrayView3::from_shape((height_px, width_px, 3), rgb.as_raw())?;
-        let image = self.preprocessor.image_from_frame(frame)?;
-        patchify_into(image, self.model.grid(), self.patches.view_mut())?;
-        Ok(())
+fn encode(model: &mut Model, recipe: &Recipe, patches: ArrayView2<f32>, input: &Input) -> Result<Computed> {
+    let mask: Mask = recipe.mask(model.grid(), &input.name)?;
+    let tokens = model.encode(patches, &mask)?;
+    let values = match recipe.pool.pool() {
+        Some(pool) => pool.row(tokens)?.to_vec(),
+        None => tokens.iter().copied().collect(),
+    };
+    if !values.iter().all(|value| value.is_finite()) {
+        bail!("the model's answer is not a number: the bundle's weights are broken; `glimpse-export verify` says more");
     }
-
-    fn encode(&mut self, input: &Input) -> Result<Computed> {
-        let mask: Mask = self.recipe.mask(self.model.grid(), &input.name)?;
-        let tokens = self.model.encode(self.patches.view(), &mask)?;
-        let values = match self.recipe.pool.pool() {
-            Some(pool) => pool.row(tokens)?.to_vec(),
-            None => tokens.iter().copied().collect(),
-        };
-        if !values.iter().all(|value| value.is_finite()) {
-            bail!(
-                "the model's answer is not a number: the bundle's weights are broken; `glimpse-export verify` says more"
-            );
-        }
-        Ok(Computed::Rows(values))
-    }
+    Ok(Computed::Rows(values))
 }

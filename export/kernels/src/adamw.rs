@@ -29,11 +29,16 @@ pub fn step(parameter: &mut [f32], grad: &[f32], mean: &mut [f32], square: &mut 
     let kept = 1.0 - rate * decay;
     let [scale_1, scale_2] = [1.0 / (1.0 - beta_1.powi(time)), 1.0 / (1.0 - beta_2.powi(time))];
     let rate = rate * scale_1;
-    vectorized(#[inline(always)] || {
-        for (((parameter, &grad), mean), square) in parameter.iter_mut().zip(grad).zip(mean.iter_mut()).zip(square.iter_mut()) {
-            *mean = beta_1 * *mean + (1.0 - beta_1) * grad;
-            *square = beta_2 * *square + (1.0 - beta_2) * grad * grad;
-            *parameter = kept * *parameter - rate * *mean / ((scale_2 * *square).sqrt() + epsilon);
-        }
-    });
+    vectorized(
+        #[inline(always)]
+        || {
+            for (((parameter, &grad), mean), square) in
+                parameter.iter_mut().zip(grad).zip(mean.iter_mut()).zip(square.iter_mut())
+            {
+                *mean = beta_1 * *mean + (1.0 - beta_1) * grad;
+                *square = beta_2 * *square + (1.0 - beta_2) * grad * grad;
+                *parameter = kept * *parameter - rate * *mean / ((scale_2 * *square).sqrt() + epsilon);
+            }
+        },
+    );
 }

@@ -101,18 +101,21 @@ pub fn backward(qkv: &[f32], grad: &[f32], shape: Shape) -> Vec<f32> {
 fn attend([q, k]: [Matrix; 2], shape: Shape, weights: &mut [f32]) {
     let (t, d) = (shape.t, shape.width());
     product_into([t, d, t], q, k.t(), Finish::Scale(shape.scale()), weights, t);
-    vectorized(#[inline(always)] || {
-        for row in weights.chunks_exact_mut(t) {
-            let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            for v in row.iter_mut() {
-                *v = exp(*v - most);
+    vectorized(
+        #[inline(always)]
+        || {
+            for row in weights.chunks_exact_mut(t) {
+                let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                for v in row.iter_mut() {
+                    *v = exp(*v - most);
+                }
+                let share = 1.0 / sum(t, |i| row[i]);
+                for v in row.iter_mut() {
+                    *v *= share;
+                }
             }
-            let share = 1.0 / sum(t, |i| row[i]);
-            for v in row.iter_mut() {
-                *v *= share;
-            }
-        }
-    });
+        },
+    );
 }
 
 /// From the gradient of the weights to that of what the softmax was taken of.
@@ -120,12 +123,15 @@ fn attend([q, k]: [Matrix; 2], shape: Shape, weights: &mut [f32]) {
 /// # Shapes
 /// - `grad`, `weights`: `[T, T]`
 fn through_softmax(grad: &mut [f32], weights: &[f32], t: usize) {
-    vectorized(#[inline(always)] || {
-        for (grad, weights) in grad.chunks_exact_mut(t).zip(weights.chunks_exact(t)) {
-            let along = sum(t, |i| grad[i] * weights[i]);
-            for (grad, weight) in grad.iter_mut().zip(weights) {
-                *grad = (*grad - along) * weight;
+    vectorized(
+        #[inline(always)]
+        || {
+            for (grad, weights) in grad.chunks_exact_mut(t).zip(weights.chunks_exact(t)) {
+                let along = sum(t, |i| grad[i] * weights[i]);
+                for (grad, weight) in grad.iter_mut().zip(weights) {
+                    *grad = (*grad - along) * weight;
+                }
             }
-        }
-    });
+        },
+    );
 }

@@ -10,12 +10,15 @@ use super::vectorized::vectorized;
 #[must_use]
 pub fn backward(grad: &[f32], c: usize) -> Vec<f32> {
     let mut found = vec![0.0; c];
-    vectorized(#[inline(always)] || {
-        for row in grad.chunks_exact(c) {
-            for (sum, value) in found.iter_mut().zip(row) {
-                *sum += value;
+    vectorized(
+        #[inline(always)]
+        || {
+            for row in grad.chunks_exact(c) {
+                for (sum, value) in found.iter_mut().zip(row) {
+                    *sum += value;
+                }
             }
-        }
-    });
+        },
+    );
     found
 }

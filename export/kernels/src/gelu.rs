@@ -8,11 +8,14 @@ use super::math::normal;
 #[must_use]
 pub fn forward(x: &[f32]) -> Vec<f32> {
     let mut y = x.to_vec();
-    vectorized(#[inline(always)] || {
-        for y in &mut y {
-            *y *= normal(*y).0;
-        }
-    });
+    vectorized(
+        #[inline(always)]
+        || {
+            for y in &mut y {
+                *y *= normal(*y).0;
+            }
+        },
+    );
     y
 }
 
@@ -20,11 +23,14 @@ pub fn forward(x: &[f32]) -> Vec<f32> {
 #[must_use]
 pub fn backward(x: &[f32], grad: &[f32]) -> Vec<f32> {
     let mut dx = grad.to_vec();
-    vectorized(#[inline(always)] || {
-        for (dx, &x) in dx.iter_mut().zip(x) {
-            let (below, density) = normal(x);
-            *dx *= x.mul_add(density, below);
-        }
-    });
+    vectorized(
+        #[inline(always)]
+        || {
+            for (dx, &x) in dx.iter_mut().zip(x) {
+                let (below, density) = normal(x);
+                *dx *= x.mul_add(density, below);
+            }
+        },
+    );
     dx
 }

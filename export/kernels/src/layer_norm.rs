@@ -11,14 +11,17 @@ use super::math::sum;
 #[must_use]
 pub fn forward(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f32) -> Vec<f32> {
     let mut y = x.to_vec();
-    vectorized(#[inline(always)] || {
-        for row in y.chunks_exact_mut(weight.len()) {
-            let (mean, scale) = statistics(row, epsilon);
-            for ((v, weight), bias) in row.iter_mut().zip(weight).zip(bias) {
-                *v = ((*v - mean) * scale).mul_add(*weight, *bias);
+    vectorized(
+        #[inline(always)]
+        || {
+            for row in y.chunks_exact_mut(weight.len()) {
+                let (mean, scale) = statistics(row, epsilon);
+                for ((v, weight), bias) in row.iter_mut().zip(weight).zip(bias) {
+                    *v = ((*v - mean) * scale).mul_add(*weight, *bias);
+                }
             }
-        }
-    });
+        },
+    );
     y
 }
 
@@ -39,22 +42,25 @@ pub struct Gradients {
 pub fn backward(x: &[f32], weight: &[f32], grad: &[f32], epsilon: f32) -> Gradients {
     let c = weight.len();
     let mut found = Gradients { x: x.to_vec(), weight: vec![0.0; c], bias: vec![0.0; c] };
-    vectorized(#[inline(always)] || {
-        for (row, grad) in found.x.chunks_exact_mut(c).zip(grad.chunks_exact(c)) {
-            let (mean, scale) = statistics(row, epsilon);
-            for i in 0..c {
-                row[i] = (row[i] - mean) * scale; // the normalized row
-                found.weight[i] += grad[i] * row[i];
-                found.bias[i] += grad[i];
+    vectorized(
+        #[inline(always)]
+        || {
+            for (row, grad) in found.x.chunks_exact_mut(c).zip(grad.chunks_exact(c)) {
+                let (mean, scale) = statistics(row, epsilon);
+                for i in 0..c {
+                    row[i] = (row[i] - mean) * scale; // the normalized row
+                    found.weight[i] += grad[i] * row[i];
+                    found.bias[i] += grad[i];
+                }
+                let inverse = 1.0 / c as f32;
+                let along_mean = sum(c, |i| grad[i] * weight[i]) * inverse;
+                let along_row = sum(c, |i| grad[i] * weight[i] * row[i]) * inverse;
+                for i in 0..c {
+                    row[i] = scale * (grad[i].mul_add(weight[i], -along_mean) - row[i] * along_row);
+                }
             }
-            let inverse = 1.0 / c as f32;
-            let along_mean = sum(c, |i| grad[i] * weight[i]) * inverse;
-            let along_row = sum(c, |i| grad[i] * weight[i] * row[i]) * inverse;
-            for i in 0..c {
-                row[i] = scale * (grad[i].mul_add(weight[i], -along_mean) - row[i] * along_row);
-            }
-        }
-    });
+        },
+    );
     found
 }
 

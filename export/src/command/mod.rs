@@ -1,7 +1,9 @@
 //! The program's commands, one a file.
 
 pub mod emit;
+pub mod finetune;
 pub mod import;
+mod labelled;
 pub mod probe;
 pub mod quantize;
 pub mod recipe;

@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, bail, ensure};
-use glimpse_export::probe::{Labelled, Settings, probe};
+use anyhow::{Context, ensure};
+use glimpse_export::probe::{Settings, probe};
 use glimpse_models::{Bundle, Existing, Precision};
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Where Debian's package `dataset-fashion-mnist` puts its files.
-const DEBIAN_FASHION_MNIST: &str = "/usr/share/datasets/fashion-mnist";
+use super::labelled::LabelledArgs;
 
 /// Measures what classifiers make of a bundle's frozen features of labelled pictures: the vote of the nearest neighbours,
 /// and logistic regression; with 25, 50 and 100% of the patches visible.
@@ -18,13 +17,8 @@ const DEBIAN_FASHION_MNIST: &str = "/usr/share/datasets/fashion-mnist";
 pub struct Args {
     /// Folder of the bundle.
     bundle: PathBuf,
-    /// Folder tree of JPEG, PNG and WebP pictures, a folder a class: train/CLASS and test/CLASS (or val/CLASS), or CLASS
-    /// alone, and then a fifth of each class is asked about.
-    #[arg(long, value_name = "FOLDER", conflicts_with = "fashion_mnist")]
-    data: Option<PathBuf>,
-    /// Fashion-MNIST, from the folder with its four files [default: that of Debian's dataset-fashion-mnist]
-    #[arg(long, value_name = "FOLDER", num_args = 0..=1, default_missing_value = DEBIAN_FASHION_MNIST)]
-    fashion_mnist: Option<PathBuf>,
+    #[command(flatten)]
+    labelled: LabelledArgs,
     /// Learn from at most this many pictures, drawn at random.
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     train_limit: usize,
@@ -55,11 +49,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let bundle = Bundle::open(&args.bundle)?;
     let has_int8 = bundle.precisions().contains(&Precision::Int8);
     let precision = args.precision.unwrap_or(if has_int8 { Precision::Int8 } else { Precision::F32 });
-    let data = match (&args.fashion_mnist, &args.data) {
-        (Some(folder), _) => Labelled::mnist("Fashion-MNIST", folder),
-        (None, Some(folder)) => Labelled::folders(folder, args.seed),
-        (None, None) => bail!("there is nothing to ask about: name pictures with --data, or take --fashion-mnist"),
-    }?;
+    let data = args.labelled.read(args.seed)?;
     let data = data.limited(args.train_limit, args.test_limit, args.seed);
 
     let progress =

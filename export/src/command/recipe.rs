@@ -1,4 +1,4 @@
-//! Recipes: a training run's options in a file.
+//! Recipes: the options of a run of `train` or `finetune` in a file.
 
 use std::fs;
 use std::path::Path;
@@ -45,10 +45,9 @@ fn options(path: &Path) -> anyhow::Result<Vec<String>> {
             Value::String(word) => words.extend([option, word]),
             Value::Integer(number) => words.extend([option, number.to_string()]),
             Value::Float(number) => words.extend([option, number.to_string()]),
-            other => bail!(
-                "{}: `{name} = {other}` is no option of train: a recipe holds numbers, words and switches",
-                path.display()
-            ),
+            other => {
+                bail!("{}: `{name} = {other}` is no option: a recipe holds numbers, words and switches", path.display())
+            }
         }
     }
     Ok(words)

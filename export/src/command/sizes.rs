@@ -60,6 +60,24 @@ pub struct SizeArgs {
 }
 
 impl SizeArgs {
+    /// Those of a preset, all of them.
+    #[must_use]
+    pub const fn of(preset: Preset) -> Self {
+        Self {
+            preset,
+            image_side: None,
+            patch_side: None,
+            width: None,
+            depth: None,
+            heads: None,
+            decoder_width: None,
+            decoder_depth: None,
+            decoder_heads: None,
+            norm_pix: false,
+            base: BaseArg::Zero,
+        }
+    }
+
     /// The spec that they make.
     ///
     /// # Errors

@@ -168,7 +168,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// The command as it was typed, the program by its name alone and folders by theirs: cards carry no path of a machine.
-fn command_line() -> String {
+pub(super) fn command_line() -> String {
     let mut words: Vec<String> = std::env::args().collect();
     for word in &mut words {
         if word.starts_with('/')

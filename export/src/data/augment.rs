@@ -7,7 +7,7 @@ use image::RgbImage;
 use rand::RngExt;
 use rand_pcg::Pcg64;
 
-/// Part of the picture's area that a crop covers, at least.
+/// Part of the picture's area that a crop covers, at least, where nothing else is said.
 const LEAST_AREA: f64 = 0.15;
 /// Bounds of a crop's width over its height.
 const ASPECT: (f64, f64) = (3.0 / 4.0, 4.0 / 3.0);
@@ -27,13 +27,20 @@ struct Crop {
 pub struct Augment {
     resizer: Resizer,
     side: usize,
+    least_area: f64,
 }
 
 impl Augment {
     /// For square crops of `side` pixels.
     #[must_use]
     pub fn new(side: usize) -> Self {
-        Self { resizer: Resizer::new(), side }
+        Self { resizer: Resizer::new(), side, least_area: LEAST_AREA }
+    }
+
+    /// The same, for crops that cover at least this part of a picture's area, above 0 and at most 1.
+    #[must_use]
+    pub fn with_least_area(self, least_area: f64) -> Self {
+        Self { least_area, ..self }
     }
 
     /// A random crop, bicubic with antialiasing, flipped left to right half of the time.
@@ -47,7 +54,7 @@ impl Augment {
     /// # Source
     /// He et al. 2021, arXiv:2111.06377, appendix A.1 (random resized cropping).
     pub fn crop(&mut self, picture: &RgbImage, rng: &mut Pcg64) -> anyhow::Result<Vec<u8>> {
-        let crop = random_crop(f64::from(picture.width()), f64::from(picture.height()), rng);
+        let crop = random_crop(f64::from(picture.width()), f64::from(picture.height()), self.least_area, rng);
         let mut pixels = self.resized(picture, crop)?;
         if rng.random::<bool>() {
             for row in pixels.chunks_exact_mut(self.side * 3) {
@@ -63,6 +70,15 @@ impl Augment {
     /// When the resizer refuses the sizes.
     pub fn centre(&mut self, picture: &RgbImage) -> anyhow::Result<Vec<u8>> {
         self.resized(picture, centre_square(f64::from(picture.width()), f64::from(picture.height())))
+    }
+
+    /// The whole picture, squeezed into the square: what the runtime looks at.
+    ///
+    /// # Errors
+    /// When the resizer refuses the sizes.
+    pub fn whole(&mut self, picture: &RgbImage) -> anyhow::Result<Vec<u8>> {
+        let (width, height) = (f64::from(picture.width()), f64::from(picture.height()));
+        self.resized(picture, Crop { left: 0.0, top: 0.0, width, height })
     }
 
     fn resized(&mut self, picture: &RgbImage, crop: Crop) -> anyhow::Result<Vec<u8>> {
@@ -86,9 +102,9 @@ impl Augment {
     }
 }
 
-fn random_crop(width: f64, height: f64, rng: &mut Pcg64) -> Crop {
+fn random_crop(width: f64, height: f64, least_area: f64, rng: &mut Pcg64) -> Crop {
     for _ in 0..TRIES {
-        let area = rng.random_range(LEAST_AREA..=1.0) * width * height;
+        let area = rng.random_range(least_area..=1.0) * width * height;
         let aspect = rng.random_range(ASPECT.0.ln()..ASPECT.1.ln()).exp();
         let (w, h) = ((area * aspect).sqrt(), (area / aspect).sqrt());
         if w <= width && h <= height {
@@ -120,7 +136,7 @@ mod tests {
         let mut rng = Pcg64::seed_from_u64(1);
         let mut seen = Vec::new();
         for _ in 0..200 {
-            let crop = random_crop(640.0, 427.0, &mut rng);
+            let crop = random_crop(640.0, 427.0, LEAST_AREA, &mut rng);
             assert!(crop.left >= 0.0 && crop.left + crop.width <= 640.0 + 1e-9);
             assert!(crop.top >= 0.0 && crop.top + crop.height <= 427.0 + 1e-9);
             seen.push(crop);

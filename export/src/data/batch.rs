@@ -13,8 +13,9 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
 use super::augment::Augment;
+use super::loader::Build;
 use super::masks::{MaskSpec, draw_hidden};
-use super::pictures::Pictures;
+use super::pictures::{Decode, Pictures};
 
 /// Added to a patch's variance before its root is taken, when targets are normalized patch by patch.
 const NORM_PIX_EPSILON: f32 = 1e-6;
@@ -88,12 +89,12 @@ impl Builder {
         let order = Order::new(pictures.len(), spec.seed);
         Self { augment: Augment::new(spec.model.image_side()), spec, pictures, order }
     }
+}
 
-    /// Builds the batch of that number: the same one each time, in whatever order batches are asked for.
-    ///
-    /// # Errors
-    /// When nearly every picture is broken.
-    pub fn build(&mut self, number: u64) -> anyhow::Result<Batch> {
+impl Build for Builder {
+    type Batch = Batch;
+
+    fn build(&mut self, number: u64) -> anyhow::Result<Batch> {
         let spec = &self.spec;
         let mut rng = Pcg64::seed_from_u64(mixed(spec.seed, number));
         let grid = spec.model.grid();
@@ -101,7 +102,7 @@ impl Builder {
         let mut batch = Batch { size: spec.size, ..Batch::default() };
         for sample in 0..spec.size as u64 {
             let first = self.order.at(number * spec.size as u64 + sample);
-            let picture = whole_picture(&self.pictures, first, &mut rng)?;
+            let (_, picture) = whole_picture(&self.pictures, first, &mut rng)?;
             let pixels = self.augment.crop(&picture, &mut rng)?;
             let mask = draw_hidden(&grid, hidden_count, kind, &mut rng);
             push_sample(&mut batch, &spec.model, &pixels, &mask)?;
@@ -111,20 +112,20 @@ impl Builder {
 }
 
 /// The order in which samples take pictures: each picture once an epoch, shuffled anew each time.
-struct Order {
+pub(crate) struct Order {
     epoch: u64,
     seed: u64,
     pictures: Vec<usize>,
 }
 
 impl Order {
-    fn new(count: usize, seed: u64) -> Self {
+    pub(crate) fn new(count: usize, seed: u64) -> Self {
         let mut order = Self { epoch: 0, seed, pictures: (0..count).collect() };
         order.shuffle();
         order
     }
 
-    fn at(&mut self, sample: u64) -> usize {
+    pub(crate) fn at(&mut self, sample: u64) -> usize {
         let count = self.pictures.len() as u64;
         if self.epoch != sample / count {
             self.epoch = sample / count;
@@ -140,7 +141,7 @@ impl Order {
 }
 
 /// A seed for the `number`-th of many independent draws.
-fn mixed(seed: u64, number: u64) -> u64 {
+pub(crate) fn mixed(seed: u64, number: u64) -> u64 {
     seed ^ number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
@@ -155,9 +156,7 @@ fn mixed(seed: u64, number: u64) -> u64 {
 pub fn push_sample(batch: &mut Batch, model: &ModelSpec, pixels: &[u8], mask: &[bool]) -> anyhow::Result<()> {
     let patch_len = model.grid().patch_len();
     let mut patches = Vec::with_capacity(mask.len() * patch_len);
-    for index in 0..mask.len() {
-        push_patch(&mut patches, model, pixels, index);
-    }
+    push_patches(&mut patches, model, pixels);
     let base = base(model, &patches, mask)?;
     for (index, (&hidden, patch)) in mask.iter().zip(patches.chunks_exact_mut(patch_len)).enumerate() {
         if !hidden {
@@ -196,6 +195,17 @@ fn base(model: &ModelSpec, patches: &[f32], mask: &[bool]) -> anyhow::Result<Opt
     Ok(Some(base_patches(model, patches, &mask)?))
 }
 
+/// Adds all of a picture's patches, normalized.
+///
+/// # Shapes
+/// - `pixels`: `[S, S, 3]`, 8-bit
+/// - adds `[L, P·P·3]`
+pub(crate) fn push_patches(values: &mut Vec<f32>, model: &ModelSpec, pixels: &[u8]) {
+    for index in 0..model.grid().len() {
+        push_patch(values, model, pixels, index);
+    }
+}
+
 fn push_patch(values: &mut Vec<f32>, model: &ModelSpec, pixels: &[u8], index: usize) {
     let (side, patch) = (model.image_side(), model.patch_side());
     let (row, col) = model.grid().position(index);
@@ -220,12 +230,16 @@ fn normalize_patch(patch: &mut [f32]) {
     }
 }
 
-/// The picture of that index, or, if its file is broken, one drawn in its place.
-fn whole_picture(pictures: &Pictures, first: usize, rng: &mut Pcg64) -> anyhow::Result<Arc<RgbImage>> {
+/// The picture of that index, or, if its file is broken, one drawn in its place; with the index of the one it is.
+pub(crate) fn whole_picture<S: Decode>(
+    pictures: &Pictures<S>,
+    first: usize,
+    rng: &mut Pcg64,
+) -> anyhow::Result<(usize, Arc<RgbImage>)> {
     let mut index = first;
     for _ in 0..BROKEN_IN_A_ROW {
         if let Some(picture) = pictures.get(index) {
-            return Ok(picture);
+            return Ok((index, picture));
         }
         index = rng.random_range(0..pictures.len());
     }

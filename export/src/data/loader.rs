@@ -9,29 +9,38 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use super::batch::{Batch, BatchSpec, Builder};
-use super::pictures::Pictures;
-
 /// Finished batches that may wait for the device, per worker.
 const AHEAD: usize = 2;
 
+/// Makes batches by number.
+pub trait Build: Send + 'static {
+    /// What a batch is.
+    type Batch: Send + 'static;
+
+    /// Builds the batch of that number: the same one each time, in whatever order batches are asked for.
+    ///
+    /// # Errors
+    /// When nearly every picture is broken.
+    fn build(&mut self, number: u64) -> anyhow::Result<Self::Batch>;
+}
+
 /// Hands out batches by number, from `first` on. The workers end when the loader is dropped.
-pub struct Loader {
-    receiver: Receiver<(u64, anyhow::Result<Batch>)>,
-    early: BTreeMap<u64, anyhow::Result<Batch>>,
+pub struct Loader<B> {
+    receiver: Receiver<(u64, anyhow::Result<B>)>,
+    early: BTreeMap<u64, anyhow::Result<B>>,
     next: u64,
     waited: Duration,
 }
 
-impl Loader {
-    /// Starts `workers` threads.
+impl<B: Send + 'static> Loader<B> {
+    /// Starts `workers` threads, each with a builder of its own.
     #[must_use]
-    pub fn start(spec: &BatchSpec, pictures: &Arc<Pictures>, workers: usize, first: u64) -> Self {
+    pub fn start<T: Build<Batch = B>>(workers: usize, first: u64, builder: impl Fn() -> T) -> Self {
         let workers = workers.max(1);
         let (sender, receiver) = sync_channel(workers * AHEAD);
         let counter = Arc::new(AtomicU64::new(first));
         for _ in 0..workers {
-            let mut builder = Builder::new(spec.clone(), pictures.clone());
+            let mut builder = builder();
             let (sender, counter) = (sender.clone(), counter.clone());
             thread::spawn(move || {
                 loop {
@@ -49,7 +58,7 @@ impl Loader {
     ///
     /// # Errors
     /// When its pictures could not be read.
-    pub fn next_batch(&mut self) -> anyhow::Result<Batch> {
+    pub fn next_batch(&mut self) -> anyhow::Result<B> {
         let asked = Instant::now();
         let batch = loop {
             if let Some(batch) = self.early.remove(&self.next) {

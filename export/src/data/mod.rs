@@ -1,14 +1,19 @@
-//! Photographs into training batches.
+//! Photographs into training batches, and labelled sets.
 
 mod augment;
 mod batch;
 pub mod folder;
+mod idx;
+mod labelled;
 mod loader;
 mod masks;
 mod pictures;
 
 pub use augment::Augment;
-pub use batch::{Batch, BatchSpec, push_sample};
-pub use loader::Loader;
+pub use batch::{Batch, BatchSpec, Builder, push_sample};
+pub(crate) use batch::{Order, mixed, push_patches, whole_picture};
+pub use idx::Idx;
+pub use labelled::{Example, Labelled};
+pub use loader::{Build, Loader};
 pub use masks::{MaskKind, MaskSpec, RatioRange, draw_hidden};
-pub use pictures::{Pictures, decode};
+pub use pictures::{Decode, Pictures, decode};

@@ -7,31 +7,52 @@ use std::sync::{Arc, OnceLock};
 use anyhow::Context;
 use image::{ImageReader, RgbImage};
 
+/// What a picture can be had from.
+pub trait Decode: Send + Sync {
+    /// The picture's colours.
+    ///
+    /// # Errors
+    /// Names the file when it cannot be read or decoded.
+    fn decode(&self) -> anyhow::Result<RgbImage>;
+}
+
+impl Decode for PathBuf {
+    fn decode(&self) -> anyhow::Result<RgbImage> {
+        decode(self)
+    }
+}
+
 /// Pictures by index; each is decoded when first asked for, and kept as long as the memory budget lasts.
-pub struct Pictures {
-    paths: Vec<PathBuf>,
+pub struct Pictures<S = PathBuf> {
+    sources: Vec<S>,
     kept: Vec<OnceLock<Option<Arc<RgbImage>>>>,
     room_bytes: AtomicUsize,
 }
 
-impl Pictures {
-    /// Pictures at `paths`, with `room_bytes` of memory for decoded ones.
+impl<S: Decode> Pictures<S> {
+    /// Pictures of `sources`, with `room_bytes` of memory for decoded ones.
     #[must_use]
-    pub fn new(paths: Vec<PathBuf>, room_bytes: usize) -> Self {
-        let kept = paths.iter().map(|_| OnceLock::new()).collect();
-        Self { paths, kept, room_bytes: AtomicUsize::new(room_bytes) }
+    pub fn new(sources: Vec<S>, room_bytes: usize) -> Self {
+        let kept = sources.iter().map(|_| OnceLock::new()).collect();
+        Self { sources, kept, room_bytes: AtomicUsize::new(room_bytes) }
     }
 
     /// How many there are, broken ones too.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.paths.len()
+        self.sources.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.paths.is_empty()
+        self.sources.is_empty()
+    }
+
+    /// What the picture of that index is had from.
+    #[must_use]
+    pub fn source(&self, index: usize) -> &S {
+        &self.sources[index]
     }
 
     /// The picture of that index, or none if its file is broken; the first time, a broken file is named on stderr.
@@ -40,8 +61,7 @@ impl Pictures {
         if let Some(kept) = self.kept[index].get() {
             return kept.clone();
         }
-        let path = &self.paths[index];
-        match decode(path) {
+        match self.sources[index].decode() {
             Err(error) => {
                 if self.kept[index].set(None).is_ok() {
                     eprintln!("passed over: {error:#}");

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use glimpse_models::{ModelSpec, Part, Training, Transformer};
+use glimpse_models::{Measure, ModelSpec, Part, Training, Transformer};
 
 use super::Description;
 
 /// A short card in Markdown.
 #[must_use]
 pub fn card(name: &str, licence: &str, description: &Description) -> String {
-    let Description { spec, classifier, training, .. } = description;
+    let Description { spec, classifier, training, quality, .. } = description;
     let side = spec.image_side();
     let mut card = format!(
         "# {name}\n\nA masked autoencoder (arXiv:2111.06377) for pictures of {side}×{side} px in patches of {patch} px.\n\n\
@@ -39,11 +39,40 @@ pub fn card(name: &str, licence: &str, description: &Description) -> String {
         card.push_str("Nothing is recorded.\n");
     }
 
-    card.push_str("\n## Quality and limits\n\nNot measured yet: `glimpse-export verify` measures a bundle. ");
+    card.push_str("\n## Quality and limits\n\n");
+    if quality.is_empty() {
+        card.push_str("Not measured yet: `glimpse-export verify` measures a bundle. ");
+    }
+    for (name, measure) in quality {
+        measured(&mut card, &name.replace('_', " "), measure);
+    }
+    if !quality.is_empty() {
+        card.push('\n');
+    }
+    if classifier.is_some() {
+        card.push_str(
+            "A model knows its own classes alone: of any other picture, too, it says which of them is likeliest.\n",
+        );
+        return card;
+    }
     card.push_str(
         "A model knows the kind of pictures that it was trained on; what it paints is a guess, not what was there.\n",
     );
     card
+}
+
+/// A line for each number.
+fn measured(card: &mut String, name: &str, measure: &Measure) {
+    match measure {
+        Measure::Number(number) => {
+            let _ = writeln!(card, "- {name}: {number}");
+        }
+        Measure::Table(table) => {
+            for (part, measure) in table {
+                measured(card, &format!("{name}, {part}"), measure);
+            }
+        }
+    }
 }
 
 fn row(card: &mut String, name: &str, value: impl std::fmt::Display) {

@@ -1,9 +1,10 @@
 //! A checkpoint, as far as it is emitted: its spec, its weights, and what is known of its training.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
-use glimpse_models::{Classifier, ModelSpec, Training};
+use glimpse_models::{Classifier, Measure, ModelSpec, Training};
 
 use super::inventory;
 use crate::train::checkpoint;
@@ -20,17 +21,19 @@ pub struct Description {
     pub class_names: Option<Vec<String>>,
     /// What it was trained on, how, and for how long.
     pub training: Training,
+    /// What was measured of it.
+    pub quality: BTreeMap<String, Measure>,
 }
 
 impl Description {
     /// A model without a classifier.
     #[must_use]
     pub const fn new(spec: ModelSpec, training: Training) -> Self {
-        Self { spec, classifier: None, class_names: None, training }
+        Self { spec, classifier: None, class_names: None, training, quality: BTreeMap::new() }
     }
 
     /// Reads the description of the checkpoint in `folder`: `spec.toml` and, where they are there, `training.toml`,
-    /// `classifier.toml` and `labels.txt`.
+    /// `quality.toml`, `classifier.toml` and `labels.txt`.
     ///
     /// # Errors
     /// Names the file that is missing or cannot be understood.
@@ -45,7 +48,14 @@ impl Description {
         };
         let classifier = there("classifier.toml").map(|path| checkpoint::read_toml(&path)).transpose()?;
         let training = there("training.toml").map(|path| checkpoint::read_toml(&path)).transpose()?;
-        Ok(Self { spec: checkpoint::spec(folder)?, classifier, class_names, training: training.unwrap_or_default() })
+        let quality = there("quality.toml").map(|path| checkpoint::read_toml(&path)).transpose()?;
+        Ok(Self {
+            spec: checkpoint::spec(folder)?,
+            classifier,
+            class_names,
+            training: training.unwrap_or_default(),
+            quality: quality.unwrap_or_default(),
+        })
     }
 }
 

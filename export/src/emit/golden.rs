@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, bail, ensure};
 use burn::tensor::Device;
-use glimpse_models::{Classifier, ModelSpec, NormPlace, Part, RawSpec, Transformer};
+use glimpse_models::{Classifier, ModelSpec, NormPlace};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_pcg::Pcg64;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use super::inventory::inventory;
 use super::picture::normalized_patches;
-use crate::model::{Answer, ClassifierHead, Mae, answer};
+use crate::model::{Answer, ClassifierHead, Mae, answer, encoder_alone};
 use crate::weights::Weights;
 
 /// Seed of the pictures and of the choice of patches.
@@ -64,13 +63,12 @@ pub fn answers(
     let device = Device::flex();
     let norm = classifier.map_or(NormPlace::Encoder, |classifier| classifier.norm);
     // Without a classifier its weights are surplus, which the model is to name.
-    let (of_head, mut weights) = weights.partition(|key| classifier.is_some() && ClassifierHead::owns(key));
+    let (of_head, weights) = weights.partition(|key| classifier.is_some() && ClassifierHead::owns(key));
     let head = classifier.map(|&classifier| ClassifierHead::taking(spec, classifier, of_head, &device)).transpose()?;
     let model = if spec.decoder().is_some() {
         Mae::taking(spec, norm, weights, &device)?
     } else {
-        let spec = with_blank_decoder(spec, &mut weights)?;
-        Mae::taking(&spec, norm, weights, &device)?
+        encoder_alone(spec, norm, weights, &device)?
     };
     let ask = |question: &Question| {
         let mut said = answer(&model, head.as_ref(), &question.patches, &question.positions, &question.restore)?;
@@ -80,17 +78,6 @@ pub fn answers(
         Ok(said)
     };
     questions.iter().map(ask).collect()
-}
-
-/// Puts the smallest decoder, all zeros, beside an encoder: burn's model always has both. Returns the spec of the two.
-fn with_blank_decoder(spec: &ModelSpec, weights: &mut Weights) -> anyhow::Result<ModelSpec> {
-    let smallest = Transformer { width: 4, depth: 1, heads: 1 };
-    let spec = ModelSpec::new(RawSpec { decoder: Some(smallest), ..RawSpec::from(*spec) })?;
-    for (key, shape) in inventory(&spec, Part::Decoder) {
-        let values = vec![0.0; shape.iter().product()];
-        weights.insert(key, shape, values);
-    }
-    Ok(spec)
 }
 
 /// One patch, a quarter of them and all of them, each of a picture of its own.

@@ -62,9 +62,10 @@ pub fn files(
     mut weights: Weights,
     cases: &[Case],
 ) -> anyhow::Result<(Manifest, Files)> {
-    let Description { spec, classifier, class_names, training } = description;
+    let Description { spec, classifier, class_names, training, quality } = description;
     let mut manifest = Manifest::new(labels.name, labels.licence, *spec)?;
     manifest.training = training.clone();
+    manifest.quality = quality.clone();
     manifest.classifier = *classifier;
 
     let mut files = Files::new();

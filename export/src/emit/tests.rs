@@ -1,7 +1,7 @@
 //! What an emitted bundle is, on a model small enough for a test.
 
 use glimpse_models::onnx::{GraphProto, IR_VERSION, Message, ModelProto, OPSET_VERSION};
-use glimpse_models::{Bundle, Classifier, Existing, Base, Family, ModelSpec, Pool, RawSpec, Training, Transformer};
+use glimpse_models::{Base, Bundle, Classifier, Existing, Family, ModelSpec, Pool, RawSpec, Training, Transformer};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use safetensors::SafeTensors;

@@ -1,5 +1,6 @@
 //! What a checkpoint's model is, and its weights whenever they are asked for.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
@@ -88,6 +89,7 @@ impl Plan {
                     classifier: manifest.classifier,
                     class_names: bundle.labels().map(<[String]>::to_vec),
                     training: manifest.training.clone(),
+                    quality: BTreeMap::new(),
                 };
                 let name = Some(bundle.name().to_owned());
                 let licence = options.licence.clone().unwrap_or_else(|| manifest.licence().to_owned());
@@ -152,7 +154,7 @@ impl Plan {
             classes,
         });
         let class_names = class_names(classifier, &config, options)?;
-        let description = Description { spec, classifier, class_names, training: Training::default() };
+        let description = Description { classifier, class_names, ..Description::new(spec, Training::default()) };
         let weights = Place::Files(Matched::new(store, layout, &description, sizes.grid_side)?);
         let licence = match (&options.licence, config.licence()) {
             (Some(said), _) => said.clone(),

@@ -84,4 +84,19 @@ impl Block {
         let x = x.clone() + self.attn.forward(self.norm1.forward(x), products);
         x.clone() + self.mlp.forward(self.norm2.forward(x), products)
     }
+
+    /// The same with what each branch adds to a sample times a number of that sample's: stochastic depth.
+    ///
+    /// # Shapes
+    /// - `x`: `[B, T, C]`
+    /// - `kept`: `[B, 1, 1]` of the attention, and of the perceptron
+    /// - returns `[B, T, C]`
+    ///
+    /// # Source
+    /// Huang et al. 2016, arXiv:1603.09382, section 3.
+    pub fn forward_kept(&self, x: Tensor<3>, products: Products, kept: [Tensor<3>; 2]) -> Tensor<3> {
+        let [attended, transformed] = kept;
+        let x = x.clone() + self.attn.forward(self.norm1.forward(x), products) * attended;
+        x.clone() + self.mlp.forward(self.norm2.forward(x), products) * transformed
+    }
 }

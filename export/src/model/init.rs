@@ -40,7 +40,7 @@ pub fn random_weights(spec: &ModelSpec, seed: u64) -> anyhow::Result<Weights> {
 }
 
 /// A standard normal number, by Box and Muller's method.
-fn normal(rng: &mut Pcg64) -> f32 {
+pub(crate) fn normal(rng: &mut Pcg64) -> f32 {
     let radius = (-2.0 * (1.0 - rng.random::<f32>()).ln()).sqrt();
     radius * (std::f32::consts::TAU * rng.random::<f32>()).cos()
 }

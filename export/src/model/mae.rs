@@ -136,6 +136,22 @@ impl Mae {
     /// He et al. 2021, arXiv:2111.06377, section 3.
     #[must_use]
     pub fn encode(&self, patches: Tensor<3>, positions: &[i64]) -> Tensor<3> {
+        self.encode_kept(patches, positions, &[])
+    }
+
+    /// The same under stochastic depth: `kept` has, for each block, what its two branches are multiplied by; none for all
+    /// ones.
+    ///
+    /// # Shapes
+    /// - `patches`: `[B, N, P·P·3]`, normalized
+    /// - `positions`: `B·N` patch indices in the same order
+    /// - `kept`: `[B, 1, 1]` for each branch
+    /// - returns `[B, N+1, C]`, the class token first
+    ///
+    /// # Source
+    /// Huang et al. 2016, arXiv:1603.09382, section 3.
+    #[must_use]
+    pub fn encode_kept(&self, patches: Tensor<3>, positions: &[i64], kept: &[[Tensor<3>; 2]]) -> Tensor<3> {
         let [b, n, _] = patches.dims();
         let products = self.spec.products;
         let x = products.linear(&self.patch_embed, patches); // [B, N, C]
@@ -143,8 +159,11 @@ impl Mae {
         let x = x + rows(self.spec.encoder_positions.table(), c, positions, [b, n], &self.device());
         let class = self.cls_token.val().unsqueeze::<3>().expand([b, 1, c]);
         let mut x = Tensor::cat(vec![class, x], 1); // [B, N+1, C]
-        for block in &self.blocks {
-            x = block.forward(x, products);
+        for (index, block) in self.blocks.iter().enumerate() {
+            x = match kept.get(index) {
+                Some(kept) => block.forward_kept(x, products, kept.clone()),
+                None => block.forward(x, products),
+            };
         }
         match &self.norm {
             Some(norm) => norm.forward(x),

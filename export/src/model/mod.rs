@@ -3,6 +3,7 @@
 mod answer;
 mod block;
 mod classifier;
+mod encoder_alone;
 mod init;
 mod layer_norm;
 mod mae;
@@ -13,6 +14,8 @@ mod products;
 
 pub use answer::{Answer, answer};
 pub use classifier::ClassifierHead;
+pub use encoder_alone::encoder_alone;
+pub(crate) use init::normal;
 pub use init::random_weights;
 pub use mae::Mae;
 pub use positions::{Positions, sin_cos_positions};

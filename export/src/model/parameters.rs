@@ -51,6 +51,20 @@ pub fn decayed<M: Module>(module: &M) -> Vec<ParamId> {
     lister.found.iter().zip(lister.ids).filter(|(row, _)| matrix(row) && many(row)).map(|(_, id)| id).collect()
 }
 
+/// Keys and ids of all parameters of `module`, in the module's own order.
+#[must_use]
+pub fn ids<M: Module>(module: &M) -> Vec<(String, ParamId)> {
+    let mut lister = Lister::default();
+    module.visit(&mut lister);
+    lister.found.into_iter().map(|(key, _)| key).zip(lister.ids).collect()
+}
+
+/// Gives each parameter of a module that was put together from others an id that follows from its place in it.
+#[must_use]
+pub fn numbered<M: Module>(module: M) -> M {
+    module.map(&mut Numberer { next_id: 1 })
+}
+
 /// The way down to a parameter.
 #[derive(Default)]
 struct Path(Vec<String>);
@@ -97,6 +111,19 @@ impl ModuleMapper for Loader {
                 value = Tensor::from_data(data, &blank.device()).set_require_grad(blank.is_require_grad());
             }
         }
+        Param::from_mapped_value(id, value, mapper)
+    }
+}
+
+struct Numberer {
+    next_id: u64,
+}
+
+impl ModuleMapper for Numberer {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (_, value, mapper) = param.consume();
+        let id = ParamId::from(self.next_id);
+        self.next_id += 1;
         Param::from_mapped_value(id, value, mapper)
     }
 }

@@ -8,8 +8,8 @@ use indicatif::ProgressBar;
 use ndarray::{Array2, ArrayView3};
 use rayon::prelude::*;
 
-use super::labelled::Example;
 use super::pixels::Reduced;
+use crate::data::{Decode as _, Example};
 
 /// Pictures that a thread takes at a time, with models of its own.
 const LOT: usize = 32;

@@ -7,12 +7,12 @@ use indicatif::ProgressBar;
 use ndarray::Array2;
 
 use super::extract::{Extracted, Extractor, POOLS};
-use super::labelled::Labelled;
 use super::pca::Pca;
 use super::pixels::{Reduced, without_equal_channels};
 use super::random_encoder::random_encoder;
 use super::report::{Accuracy, Cell, DataReport, Definitions, Report, Row};
 use super::{knn, linear};
+use crate::data::Labelled;
 
 /// Shares of the patches that the encoder sees.
 pub const SHARES: [f32; 3] = [0.25, 0.5, 1.0];
@@ -46,7 +46,7 @@ pub fn probe(bundle: &Bundle, data: &Labelled, settings: &Settings, progress: &P
 
     let width = bundle.spec().encoder().width;
     let (train_labels, test_labels) = (&train.labels[..], &test.labels[..]);
-    let judge = Judge { train_labels, test_labels, classes: data.classes, seed, progress };
+    let judge = Judge { train_labels, test_labels, classes: data.classes(), seed, progress };
     let mut rows = Vec::new();
     let encoders = [
         (format!("glimpse_{precision}"), format!("{} ({precision})", bundle.name())),
@@ -75,12 +75,12 @@ pub fn probe(bundle: &Bundle, data: &Labelled, settings: &Settings, progress: &P
         precision: precision.name(),
         data: DataReport {
             name: data.name.clone(),
-            classes: data.classes,
+            classes: data.classes(),
             split: data.split.clone(),
             train: train.labels.len(),
             test: test.labels.len(),
             passed_over: train.passed_over + test.passed_over,
-            commonest_percent: commonest_percent(&test.labels, data.classes),
+            commonest_percent: commonest_percent(&test.labels, data.classes()),
         },
         seed,
         patches: bundle.spec().grid().len(),

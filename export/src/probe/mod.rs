@@ -3,8 +3,6 @@
 //!
 //! | file | what it does |
 //! | --- | --- |
-//! | `idx.rs` | MNIST's file format |
-//! | `labelled.rs` | a labelled set, parted into what is learnt from and what is asked about |
 //! | `extract.rs` | every picture → features of every encoder at every share of visible patches, and pixels |
 //! | `pixels.rs` | what a picture is without a model |
 //! | `random_encoder.rs` | the bundle's encoder before any training |
@@ -15,9 +13,7 @@
 //! | `report.rs` | Markdown, JSON and the manifest's numbers |
 
 mod extract;
-mod idx;
 mod knn;
-mod labelled;
 mod lbfgs;
 mod linear;
 mod measure;
@@ -26,8 +22,6 @@ mod pixels;
 mod random_encoder;
 mod report;
 
-pub use idx::Idx;
-pub use labelled::{Example, Labelled};
 pub use measure::{Settings, probe};
 pub use report::{Accuracy, Cell, DataReport, Definitions, Report, Row};
 

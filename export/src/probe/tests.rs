@@ -9,6 +9,7 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
 use super::*;
+use crate::data::Labelled;
 use crate::emit::emit;
 use crate::emit::tests::{LABELS, small_checkpoint};
 

@@ -1,6 +1,5 @@
 //! `AdamW` that passes over a parameter once, where its values lie in this machine's memory.
 
-
 use burn::optim::{AdamW as Burns, AdamWConfig, AdamWState, AdaptiveMomentumState, LearningRate, Optimizer};
 use burn::tensor::{Device, Tensor, TensorData};
 use glimpse_export_kernels::adamw::{self, Step};

@@ -1,12 +1,13 @@
 //! Checkpoints: everything that a run needs to go on as if it had never stopped.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Bytes;
-use glimpse_models::{ModelSpec, Training};
+use glimpse_models::{Classifier, Measure, ModelSpec, Training};
 use serde::{Deserialize, Serialize};
 
 use crate::weights::Weights;
@@ -41,6 +42,10 @@ pub struct Parts<'a> {
     pub current: &'a Weights,
     /// Their average, where one is kept: then that is the model.
     pub average: Option<&'a Weights>,
+    /// The classifier of a model that is fine-tuned, and its classes' names.
+    pub classifier: Option<(&'a Classifier, &'a [String])>,
+    /// What was measured of the model.
+    pub quality: &'a BTreeMap<String, Measure>,
     /// The optimizer with its state.
     pub optimizer: &'a ModuleOptimizer,
 }
@@ -68,6 +73,13 @@ pub fn save(run: &Path, parts: &Parts) -> anyhow::Result<PathBuf> {
     }
     write("spec.toml", toml::to_string(spec)?.as_bytes())?;
     write("training.toml", toml::to_string(training)?.as_bytes())?;
+    if let Some((classifier, class_names)) = parts.classifier {
+        write("classifier.toml", toml::to_string(classifier)?.as_bytes())?;
+        write("labels.txt", (class_names.join("\n") + "\n").as_bytes())?;
+    }
+    if !parts.quality.is_empty() {
+        write("quality.toml", toml::to_string(parts.quality)?.as_bytes())?;
+    }
     let optimizer = parts.optimizer.into_bytes().context("writing down the optimizer's state")?;
     write("optimizer.bpk", &optimizer)?;
     write("progress.toml", toml::to_string(progress)?.as_bytes())?;
@@ -90,10 +102,11 @@ pub fn find(path: &Path) -> anyhow::Result<PathBuf> {
     if path.join(MODEL).is_file() {
         return Ok(path.to_owned());
     }
-    match all(path)?.pop() {
+    let found = if path.is_dir() { all(path)? } else { Vec::new() };
+    match found.into_iter().next_back() {
         Some((_, newest)) => Ok(newest),
         None => bail!(
-            "{} holds no checkpoint: give a folder with model.safetensors, or the output folder of `glimpse-export train`",
+            "{} holds no checkpoint: give a folder with model.safetensors, or the output folder of `glimpse-export train` or `finetune`",
             path.display()
         ),
     }

@@ -14,7 +14,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use super::optimizer::scaled;
 use super::preview::predict;
 use crate::data::Batch;
-use crate::model::Mae;
+use crate::model::{Mae, Products};
 
 /// Samples that a core works on at a time: few enough for a layer's activations to stay in its cache. It is a constant,
 /// because it decides the order of sums and with it the last bits of a gradient.
@@ -45,9 +45,27 @@ enum Pieces {
     Count(usize),
 }
 
+/// A model that learns from batches which can be cut into pieces.
+pub trait Learner: Module + Sync {
+    /// What it learns from.
+    type Batch: Sync;
+
+    /// Samples in a batch.
+    fn size(batch: &Self::Batch) -> usize;
+
+    /// Some of a batch's samples, as a batch of their own.
+    fn samples(batch: &Self::Batch, range: Range<usize>) -> Self::Batch;
+
+    /// The loss, its mean over a batch's samples.
+    fn loss(&self, batch: &Self::Batch, device: &Device) -> Tensor<1>;
+
+    /// The numbers that its matrix products are computed in.
+    fn products(&self) -> Products;
+}
+
 /// What a batch says of the model.
 pub struct Step {
-    /// Mean squared error over all hidden patches, on the first worker's device.
+    /// The mean loss over all samples, on the first worker's device.
     pub loss: Tensor<1>,
     /// Its gradient.
     pub grads: GradientsParams,
@@ -84,18 +102,19 @@ impl Crew {
     ///
     /// # Errors
     /// When the batch has no sample.
-    pub fn step(&self, model: &Mae, batch: &Batch, weight: f64) -> anyhow::Result<Step> {
-        let pieces = self.pieces.cut(batch.size);
+    pub fn step<M: Learner>(&self, model: &M, batch: &M::Batch, weight: f64) -> anyhow::Result<Step> {
+        let samples = M::size(batch);
+        let pieces = self.pieces.cut(samples);
         let next = AtomicUsize::new(0);
-        let sum = Sum::default();
+        let sum = Sum::new();
         let work = |worker: &Worker| {
             let _guard = Guard(&sum);
             let own = model.clone().fork(&worker.device);
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(range) = pieces.get(index) else { return };
-                let share = weight * range.len() as f64 / batch.size as f64;
-                let piece = worker.piece(&own, &batch.samples(range.clone()), share);
+                let share = weight * range.len() as f64 / samples as f64;
+                let piece = worker.piece(&own, &M::samples(batch, range.clone()), share);
                 sum.add(index, piece.on(&self.workers[0].device, model), model);
             }
         };
@@ -108,6 +127,35 @@ impl Crew {
             }),
         }
         sum.total().context("a batch of no samples")
+    }
+
+    /// What `work` makes of each of `count` pieces, in their order. Each worker takes the next one, on its own device and
+    /// without gradients.
+    pub fn each<T: Send>(&self, count: usize, work: impl Fn(usize, &Device) -> T + Sync) -> Vec<T> {
+        let next = AtomicUsize::new(0);
+        let done = Mutex::new(Vec::with_capacity(count));
+        let take = |worker: &Worker| {
+            let device = worker.device.clone().without_autodiff();
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                if index >= count {
+                    return;
+                }
+                let made = work(index, &device);
+                done.lock().unwrap_or_else(PoisonError::into_inner).push((index, made));
+            }
+        };
+        match self.workers.as_slice() {
+            [worker @ Worker { thread: None, .. }] => take(worker),
+            workers => thread::scope(|scope| {
+                for worker in workers {
+                    scope.spawn(|| worker.run(|| take(worker)));
+                }
+            }),
+        }
+        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        done.sort_by_key(|(index, _)| *index);
+        done.into_iter().map(|(_, made)| made).collect()
     }
 }
 
@@ -124,15 +172,9 @@ impl Worker {
         }
     }
 
-    /// Mean squared error over the hidden patches, times `share`, and its gradient.
-    ///
-    /// # Source
-    /// He et al. 2021, arXiv:2111.06377, section 3.
-    fn piece(&self, model: &Mae, batch: &Batch, share: f64) -> Step {
-        let patch_len = model.grid().patch_len();
-        let predicted = predict(model, batch, patch_len, &self.device); // [B, M, P·P·3]
-        let target = Tensor::<3>::from_data(TensorData::new(batch.target.clone(), predicted.dims()), &self.device);
-        let loss = (predicted - target).square().mean() * share;
+    /// The loss of a piece, times `share`, and its gradient.
+    fn piece<M: Learner>(&self, model: &M, batch: &M::Batch, share: f64) -> Step {
+        let loss = model.loss(batch, &self.device) * share;
         let seen = loss.clone().inner();
         let scale = model.products().loss_scale();
         let grads = GradientsParams::from_grads((loss * scale).backward(), model);
@@ -140,8 +182,35 @@ impl Worker {
     }
 }
 
+impl Learner for Mae {
+    type Batch = Batch;
+
+    fn size(batch: &Batch) -> usize {
+        batch.size
+    }
+
+    fn samples(batch: &Batch, range: Range<usize>) -> Batch {
+        batch.samples(range)
+    }
+
+    /// Mean squared error over the hidden patches.
+    ///
+    /// # Source
+    /// He et al. 2021, arXiv:2111.06377, section 3.
+    fn loss(&self, batch: &Batch, device: &Device) -> Tensor<1> {
+        let patch_len = self.grid().patch_len();
+        let predicted = predict(self, batch, patch_len, device); // [B, M, P·P·3]
+        let target = Tensor::<3>::from_data(TensorData::new(batch.target.clone(), predicted.dims()), device);
+        (predicted - target).square().mean()
+    }
+
+    fn products(&self) -> Products {
+        Self::products(self)
+    }
+}
+
 impl Step {
-    fn on(self, device: &Device, model: &Mae) -> Self {
+    fn on<M: Module>(self, device: &Device, model: &M) -> Self {
         if self.loss.device() == *device {
             return self;
         }
@@ -161,24 +230,27 @@ impl Pieces {
 }
 
 /// Adds what workers bring, in the order of the pieces.
-#[derive(Default)]
-struct Sum {
-    state: Mutex<SumState>,
+struct Sum<M> {
+    state: Mutex<SumState<M>>,
     moved: Condvar,
 }
 
-#[derive(Default)]
-struct SumState {
+struct SumState<M> {
     added: usize,
     /// A worker has panicked: its piece will not come.
     abandoned: bool,
     loss: Option<Tensor<1>>,
-    grads: GradientsAccumulator<Mae>,
+    grads: GradientsAccumulator<M>,
 }
 
-impl Sum {
+impl<M: Module> Sum<M> {
+    fn new() -> Self {
+        let state = SumState { added: 0, abandoned: false, loss: None, grads: GradientsAccumulator::new() };
+        Self { state: Mutex::new(state), moved: Condvar::new() }
+    }
+
     /// Adds the piece of that index once all before it have been added.
-    fn add(&self, index: usize, piece: Step, model: &Mae) {
+    fn add(&self, index: usize, piece: Step, model: &M) {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = self
             .moved
@@ -200,9 +272,9 @@ impl Sum {
 }
 
 /// Lets nobody wait for a worker that has panicked.
-struct Guard<'a>(&'a Sum);
+struct Guard<'a, M>(&'a Sum<M>);
 
-impl Drop for Guard<'_> {
+impl<M> Drop for Guard<'_, M> {
     fn drop(&mut self) {
         if thread::panicking() {
             self.0.state.lock().unwrap_or_else(PoisonError::into_inner).abandoned = true;

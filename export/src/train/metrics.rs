@@ -4,7 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+/// A line of a run's metrics.
+pub trait Line: Serialize + DeserializeOwned {
+    /// Steps done.
+    fn step(&self) -> u64;
+}
 
 /// One line of `metrics.csv`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,13 +34,19 @@ pub struct Row {
     pub validation_psnr_db: Option<f64>,
 }
 
-/// The rows of a run and the file they are kept in.
-pub struct Metrics {
-    path: PathBuf,
-    rows: Vec<Row>,
+impl Line for Row {
+    fn step(&self) -> u64 {
+        self.step
+    }
 }
 
-impl Metrics {
+/// The rows of a run and the file they are kept in.
+pub struct Metrics<R = Row> {
+    path: PathBuf,
+    rows: Vec<R>,
+}
+
+impl<R: Line> Metrics<R> {
     /// Opens the metrics of the run in that folder and drops what lies after `step`.
     ///
     /// # Errors
@@ -47,7 +60,7 @@ impl Metrics {
                 rows.push(row.with_context(reading)?);
             }
         }
-        rows.retain(|row: &Row| row.step <= step);
+        rows.retain(|row: &R| row.step() <= step);
         Ok(Self { path, rows })
     }
 
@@ -55,7 +68,7 @@ impl Metrics {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn push(&mut self, row: Row) -> anyhow::Result<()> {
+    pub fn push(&mut self, row: R) -> anyhow::Result<()> {
         self.rows.push(row);
         let mut writer = csv::Writer::from_writer(Vec::new());
         for row in &self.rows {
@@ -70,7 +83,7 @@ impl Metrics {
 
     /// All rows, oldest first.
     #[must_use]
-    pub fn rows(&self) -> &[Row] {
+    pub fn rows(&self) -> &[R] {
         &self.rows
     }
 }
@@ -99,7 +112,7 @@ mod tests {
         for step in 1..=4 {
             metrics.push(row(step)).unwrap();
         }
-        let again = Metrics::open(run.path(), 3).unwrap();
+        let again: Metrics = Metrics::open(run.path(), 3).unwrap();
         assert_eq!(again.rows(), [row(1), row(2), row(3)]);
     }
 }

@@ -5,7 +5,7 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 
 use super::adamw::AdamW;
-use crate::model::{Mae, parameters};
+use crate::model::parameters;
 
 /// Decay of the two running means of `AdamW`.
 ///
@@ -15,10 +15,16 @@ const BETAS: [f32; 2] = [0.9, 0.95];
 /// Keeps `AdamW`'s division from zero; burn's own default is a thousand times larger and slows small gradients down.
 const EPSILON: f32 = 1e-8;
 
-/// `AdamW` for `model`: weight decay on the matrices, none on biases, norms and tokens.
+/// `AdamW` for a model that is trained from nothing: weight decay on the matrices, none on biases, norms and tokens.
 #[must_use]
-pub fn adamw(model: &Mae, weight_decay: f32) -> ModuleOptimizer {
-    let with_decay = |weight_decay| AdamW::new(BETAS, EPSILON, weight_decay);
+pub fn adamw<M: Module>(model: &M, weight_decay: f32) -> ModuleOptimizer {
+    adamw_with(model, BETAS, weight_decay)
+}
+
+/// `AdamW` whose two running means decay by `betas`.
+#[must_use]
+pub fn adamw_with<M: Module>(model: &M, betas: [f32; 2], weight_decay: f32) -> ModuleOptimizer {
+    let with_decay = |weight_decay| AdamW::new(betas, EPSILON, weight_decay);
     ModuleOptimizer::from(with_decay(0.0)).with_group(
         ParamGroup::from_ids(parameters::decayed(model)),
         with_decay(weight_decay),
@@ -29,7 +35,7 @@ pub fn adamw(model: &Mae, weight_decay: f32) -> ModuleOptimizer {
 /// Scales all gradients down together so that their common norm is at most `limit`. Nothing is read back from the
 /// device.
 #[must_use]
-pub fn clip_by_global_norm(model: &Mae, grads: GradientsParams, limit: f64) -> GradientsParams {
+pub fn clip_by_global_norm<M: Module>(model: &M, grads: GradientsParams, limit: f64) -> GradientsParams {
     let mut norm = SquaredNorm { grads: &grads, total: None };
     model.visit(&mut norm);
     let Some(total) = norm.total else {
@@ -43,7 +49,7 @@ pub fn clip_by_global_norm(model: &Mae, grads: GradientsParams, limit: f64) -> G
 
 /// All gradients times `scale`.
 #[must_use]
-pub fn scaled(model: &Mae, grads: GradientsParams, scale: f64) -> GradientsParams {
+pub fn scaled<M: Module>(model: &M, grads: GradientsParams, scale: f64) -> GradientsParams {
     if (scale - 1.0).abs() < f64::EPSILON {
         return grads;
     }

@@ -52,7 +52,8 @@ impl Preview {
         let mut augment = Augment::new(spec.image_side());
         let grid = spec.grid();
         let hidden = ((RATIO * grid.len() as f64).round() as usize).clamp(1, grid.len() - 1);
-        let mut preview = Self { spec: *spec, pictures: Vec::new(), masks: Vec::new(), batch: Batch::default(), wanted: Vec::new() };
+        let mut preview =
+            Self { spec: *spec, pictures: Vec::new(), masks: Vec::new(), batch: Batch::default(), wanted: Vec::new() };
         for path in paths {
             let picture = match decode(path) {
                 Ok(picture) => picture,

@@ -30,16 +30,27 @@ impl Progress {
     /// Shows the newest figures.
     pub fn show(&self, row: &Row) {
         let text = format!("loss {:.4}  {:.1} images/s", row.loss, row.images_per_s);
-        if self.bar.is_hidden() {
-            let validation = match (row.validation_loss, row.validation_psnr_db) {
-                (Some(loss), Some(psnr)) => format!("  validation {loss:.4} ({psnr:.2} dB)"),
-                (Some(loss), None) => format!("  validation {loss:.4}"),
-                _ => String::new(),
-            };
-            eprintln!("step {}/{}  {text}  waiting {:.1}%{validation}", row.step, self.steps, 100.0 * row.waiting);
-        } else {
+        let validation = match (row.validation_loss, row.validation_psnr_db) {
+            (Some(loss), Some(psnr)) => format!("  validation {loss:.4} ({psnr:.2} dB)"),
+            (Some(loss), None) => format!("  validation {loss:.4}"),
+            _ => String::new(),
+        };
+        let line = format!("step {}/{}  {text}  waiting {:.1}%{validation}", row.step, self.steps, 100.0 * row.waiting);
+        self.say(text, Some(&line));
+    }
+
+    /// Puts `text` beside the bar, or `line`, if there is one, into a log.
+    pub fn say(&self, text: String, line: Option<&str>) {
+        if !self.bar.is_hidden() {
             self.bar.set_message(text);
+        } else if let Some(line) = line {
+            eprintln!("{line}");
         }
+    }
+
+    /// Leaves a line above the bar, or in a log.
+    pub fn leave(&self, line: &str) {
+        self.bar.suspend(|| eprintln!("{line}"));
     }
 
     /// Takes the bar away.

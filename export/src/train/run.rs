@@ -1,5 +1,6 @@
 //! The training loop.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ use super::optimizer::{adamw, clip_by_global_norm};
 use super::preview::{Preview, Seen};
 use super::progress::Progress;
 use super::schedule::Schedule;
-use crate::data::{BatchSpec, Loader, Pictures, folder};
+use crate::data::{Batch, BatchSpec, Builder, Loader, Pictures, folder};
 use crate::device::{CPU, device};
 use crate::emit::Checkpoint;
 use crate::model::{Mae, Products, random_weights};
@@ -84,7 +85,8 @@ pub fn run(settings: &Settings) -> anyhow::Result<PathBuf> {
     let pictures = Arc::new(Pictures::new(split.train, settings.cache_bytes));
     let mut trainer = Trainer::start(settings, pictures.len() as u64)?;
     let first = trainer.done.step * settings.accumulate as u64;
-    let mut loader = Loader::start(&settings.batch, &pictures, settings.workers, first);
+    let builder = || Builder::new(settings.batch.clone(), Arc::clone(&pictures));
+    let mut loader = Loader::start(settings.workers, first, builder);
     let progress = Progress::start(trainer.done.step, settings.schedule.steps);
     let last = settings.stop_after.unwrap_or(settings.schedule.steps).min(settings.schedule.steps);
     let mut checkpoint = None;
@@ -185,7 +187,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// One optimizer step over `accumulate` batches; returns the loss, still on the device.
-    fn step(&mut self, loader: &mut Loader) -> anyhow::Result<Tensor<1>> {
+    fn step(&mut self, loader: &mut Loader<Batch>) -> anyhow::Result<Tensor<1>> {
         let parts = self.settings.accumulate;
         let mut accumulator = GradientsAccumulator::new();
         let mut total: Option<Tensor<1>> = None;
@@ -240,6 +242,8 @@ impl<'a> Trainer<'a> {
             progress: self.done,
             current: &current,
             average: average.as_ref(),
+            classifier: None,
+            quality: &BTreeMap::new(),
             optimizer: &self.optimizer,
         };
         checkpoint::save(&settings.out, &parts)
@@ -281,12 +285,12 @@ struct Window {
 }
 
 impl Window {
-    fn start(loader: &Loader) -> Self {
+    fn start(loader: &Loader<Batch>) -> Self {
         Self { losses: Vec::new(), started: Instant::now(), waited: loader.waited() }
     }
 
     /// Reads the losses back, all at once: this waits for the device.
-    fn row(&mut self, trainer: &Trainer, loader: &Loader) -> anyhow::Result<Row> {
+    fn row(&mut self, trainer: &Trainer, loader: &Loader<Batch>) -> anyhow::Result<Row> {
         let steps = self.losses.len();
         let losses = Tensor::cat(std::mem::take(&mut self.losses), 0);
         let mean = losses.mean().into_data().convert::<f64>().try_into_vec::<f64>();

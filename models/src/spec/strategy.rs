@@ -16,8 +16,8 @@ fn transformers() -> impl Strategy<Value = Transformer> {
 pub(crate) fn specs() -> impl Strategy<Value = ModelSpec> {
     let pixels = ([0.0..1.0_f32, 0.0..1.0, 0.0..1.0], [0.01..2.0_f32, 0.01..2.0, 0.01..2.0]);
     let sides = (1_usize..20, 1_usize..33);
-    (sides, transformers(), proptest::option::of(transformers()), 1_usize..9, pixels, 0..3, 1e-12..1e-3)
-        .prop_map(|((side, patch_side), encoder, decoder, mlp_ratio, (mean, std), predicts, epsilon)| {
+    (sides, transformers(), proptest::option::of(transformers()), 1_usize..9, pixels, 0..3, 1e-12..1e-3).prop_map(
+        |((side, patch_side), encoder, decoder, mlp_ratio, (mean, std), predicts, epsilon)| {
             let raw = RawSpec {
                 family: Family::Mae,
                 image_side: side * patch_side,
@@ -32,5 +32,6 @@ pub(crate) fn specs() -> impl Strategy<Value = ModelSpec> {
                 layer_norm_epsilon: epsilon,
             };
             ModelSpec::new(raw).unwrap()
-        })
+        },
+    )
 }

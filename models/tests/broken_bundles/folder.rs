@@ -8,8 +8,8 @@ use glimpse_models::onnx::{
     OperatorSetIdProto, TensorProto, ValueInfoProto, data_type,
 };
 use glimpse_models::{
-    Base, Bundle, BundleFile, Classifier, Error, Existing, Family, FileEntry, Files, MANIFEST_FILE, Manifest, ModelSpec,
-    NormPlace, Part, Pool, Precision, RawSpec, Transformer,
+    Base, Bundle, BundleFile, Classifier, Error, Existing, Family, FileEntry, Files, MANIFEST_FILE, Manifest,
+    ModelSpec, NormPlace, Part, Pool, Precision, RawSpec, Transformer,
 };
 
 const WIDTH: usize = 8;

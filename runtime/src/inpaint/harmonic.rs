@@ -19,7 +19,8 @@ pub(super) fn fill(
     let Rect { y, x, height, width } = region;
     let unknown = hole.slice(s![y..y + height, x..x + width]);
     let mut region = picture.slice_mut(s![y..y + height, x..x + width, ..]);
-    let mut pixels: Vec<Pixel> = region.lanes(Axis(2)).into_iter().map(|c| [c[0], c[1], c[2], 0].map(f32::from)).collect();
+    let mut pixels: Vec<Pixel> =
+        region.lanes(Axis(2)).into_iter().map(|c| [c[0], c[1], c[2], 0].map(f32::from)).collect();
     Membrane::new(unknown).fill(&mut pixels);
     for ((((row, col), unknown), pixel), mut colour) in
         unknown.indexed_iter().zip(&pixels).zip(region.lanes_mut(Axis(2)))

@@ -9,13 +9,20 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_pcg::Pcg64;
 
+use super::folder;
 use super::idx::Idx;
-use crate::data::{decode, folder};
+use super::pictures::{Decode, decode};
 
 /// Names of the folder whose pictures are asked about, the first one that exists.
 const TEST_FOLDERS: [&str; 3] = ["test", "val", "validation"];
 /// Where there is no such folder, one picture in this many of each class is asked about.
 const TEST_STRIDE: usize = 5;
+/// Names of Fashion-MNIST's classes.
+///
+/// # Source
+/// Xiao et al. 2017, arXiv:1708.07747, table 2.
+const FASHION: [&str; 10] =
+    ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"];
 
 /// A picture and its class.
 #[derive(Debug, Clone)]
@@ -33,12 +40,8 @@ enum Picture {
     Grey(Arc<Idx>, usize),
 }
 
-impl Example {
-    /// The picture's colours.
-    ///
-    /// # Errors
-    /// Names the file when it cannot be read or decoded.
-    pub fn decode(&self) -> anyhow::Result<RgbImage> {
+impl Decode for Example {
+    fn decode(&self) -> anyhow::Result<RgbImage> {
         match &self.picture {
             Picture::File(path) => decode(path),
             Picture::Grey(stack, index) => {
@@ -57,8 +60,8 @@ impl Example {
 pub struct Labelled {
     /// What it is called in reports.
     pub name: String,
-    /// How many classes there are.
-    pub classes: usize,
+    /// The classes' names, in the order of their numbers.
+    pub class_names: Vec<String>,
     /// How it was parted, in words.
     pub split: String,
     /// To learn from.
@@ -68,7 +71,26 @@ pub struct Labelled {
 }
 
 impl Labelled {
-    /// Reads a data set of MNIST's form from the four files that it comes in, packed with gzip or not.
+    /// Fashion-MNIST, from the folder with its four files.
+    ///
+    /// # Errors
+    /// As [`Labelled::mnist`].
+    pub fn fashion_mnist(dir: &Path) -> anyhow::Result<Self> {
+        let mut set = Self::mnist("Fashion-MNIST", dir)?;
+        if set.classes() == FASHION.len() {
+            set.class_names = FASHION.map(str::to_owned).to_vec();
+        }
+        Ok(set)
+    }
+
+    /// How many classes there are.
+    #[must_use]
+    pub fn classes(&self) -> usize {
+        self.class_names.len()
+    }
+
+    /// Reads a data set of MNIST's form from the four files that it comes in, packed with gzip or not. Its classes are
+    /// called by their numbers.
     ///
     /// # Errors
     /// Names the file that is missing or broken, or does not go with its neighbour.
@@ -82,7 +104,8 @@ impl Labelled {
             "{} asks about a class that there is nothing to learn from",
             dir.display()
         );
-        Ok(Self { name: name.to_owned(), classes, split: "the data set's own".to_owned(), train, test })
+        let class_names = (0..classes).map(|class| class.to_string()).collect();
+        Ok(Self { name: name.to_owned(), class_names, split: "the data set's own".to_owned(), train, test })
     }
 
     /// Reads a folder tree: `train/CLASS/…` and `test/CLASS/…` (or `val`, `validation`), or `CLASS/…` alone, and then a
@@ -116,7 +139,7 @@ impl Labelled {
                 train.extend(learnt_from.into_iter().map(|path| Example { label, picture: Picture::File(path) }));
             }
             let split = format!("a fifth of each class, drawn with seed {seed}, is asked about");
-            return Ok(Self { name, classes: classes.len(), split, train, test });
+            return Ok(Self { name, class_names: classes, split, train, test });
         };
         let classes = class_names(&train_dir)?;
         let part = |dir: PathBuf| -> anyhow::Result<Vec<Example>> {
@@ -135,7 +158,7 @@ impl Labelled {
             Ok(examples)
         };
         let (train, test) = (part(train_dir.clone())?, part(dir.join(test_name))?);
-        Ok(Self { name, classes: classes.len(), split: format!("the folders train and {test_name}"), train, test })
+        Ok(Self { name, class_names: classes, split: format!("the folders train and {test_name}"), train, test })
     }
 
     /// At most so many examples of each part, drawn by `seed`, in the order that they had.
@@ -234,7 +257,7 @@ mod tests {
         }
         touch(dir.path().join("val/cat/d.png"));
         let set = Labelled::folders(dir.path(), 0).unwrap();
-        assert_eq!((set.classes, set.split.as_str()), (2, "the folders train and val"));
+        assert_eq!((set.classes(), set.split.as_str()), (2, "the folders train and val"));
         assert_eq!(paths(&set.train), [(0, "a.png".into()), (1, "b.jpg".into())]);
         assert_eq!(paths(&set.test), [(0, "d.png".into()), (1, "c.png".into())]);
         touch(dir.path().join("val/emu/e.png"));
@@ -290,7 +313,7 @@ mod tests {
         assert!(refusal().contains("train-images-idx3-ubyte.gz") && refusal().contains("dataset-fashion-mnist"));
         write_mnist(dir.path());
         let set = Labelled::mnist("small", dir.path()).unwrap();
-        assert_eq!((set.classes, set.train.len(), set.test.len()), (2, 2, 1));
+        assert_eq!((set.classes(), set.train.len(), set.test.len()), (2, 2, 1));
         let second = set.train[1].decode().unwrap();
         assert_eq!((set.train[1].label, second.dimensions()), (0, (2, 2)));
         assert_eq!(second.as_raw(), &[50, 50, 50, 60, 60, 60, 70, 70, 70, 80, 80, 80]);
