@@ -1,4 +1,4 @@
-//! A step of AdamW in one pass over a parameter.
+//! A step of `AdamW` in one pass over a parameter.
 
 use super::vectorized::vectorized;
 

@@ -1,5 +1,6 @@
 //! The program's commands, one a file.
 
+mod blend;
 pub mod emit;
 pub mod finetune;
 pub mod import;

@@ -71,8 +71,9 @@ pub struct Args {
     /// is then the model.
     #[arg(long)]
     ema: Option<f64>,
-    /// Start from the weights of this checkpoint or run instead of random ones.
-    #[arg(long, value_name = "CHECKPOINT", conflicts_with = "resume")]
+    /// Start from the weights of this checkpoint, run, bundle or public file instead of random ones. What they predicted may
+    /// be another thing, such as normalized patches.
+    #[arg(long, value_name = "WEIGHTS", conflicts_with = "resume")]
     start_from: Option<PathBuf>,
     /// Threads that decode and crop; by default one less than the machine has, at most 16.
     #[arg(long)]

@@ -12,6 +12,8 @@ use glimpse_runtime::inpaint::PaintOptions;
 use image::codecs::jpeg::JpegEncoder;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::blend::Choice;
+
 /// High enough that the pictures are judged and not their compression.
 const SHEET_JPEG_QUALITY: u8 = 85;
 
@@ -46,6 +48,9 @@ pub struct Args {
     /// Longest side that pictures are reduced to, in pixels.
     #[arg(long, value_name = "PX", default_value_t = 480)]
     side: u32,
+    /// Paint otherwise than `glimpse inpaint` does, to try what is best: `--blend model-weight=0.8,smooth=0`.
+    #[arg(long, value_name = "NAME=VALUE", value_delimiter = ',', conflicts_with = "record")]
+    blend: Vec<Choice>,
     /// Python that has OpenCV [default: that of `cargo ci venv`, else python3]
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
@@ -71,6 +76,8 @@ pub struct Args {
 enum Split {
     /// Each twentieth in name order, which training never sees.
     Validation,
+    /// The others: what to try painting on, as what is chosen by validation pictures says nothing of new ones.
+    Training,
     /// Every one.
     All,
 }
@@ -128,7 +135,7 @@ fn paint(args: &Args, bundle: &Bundle, precisions: Vec<Precision>, folder: &Path
         holes_per_picture: args.holes_per_picture,
         precisions,
         opencv,
-        paint: PaintOptions::default(),
+        paint: PaintOptions { blend: Choice::blend(&args.blend)?, ..PaintOptions::default() },
     };
     let progress = ProgressBar::new(0)
         .with_style(ProgressStyle::with_template("painting {bar:40} {pos}/{len} pictures, {eta} left")?);
@@ -144,6 +151,7 @@ fn chosen(folder: &Path, split: Split) -> anyhow::Result<Vec<PathBuf>> {
     let chosen = match split {
         Split::All => pictures,
         Split::Validation => folder::split(pictures).validation,
+        Split::Training => folder::split(pictures).train,
     };
     ensure!(
         !chosen.is_empty(),

@@ -248,6 +248,8 @@ pub(crate) fn whole_picture<S: Decode>(
 
 #[cfg(test)]
 mod tests {
+    use glimpse_models::RawSpec;
+
     use super::*;
 
     #[test]
@@ -260,6 +262,28 @@ mod tests {
         assert_eq!(sorted, (0..30).collect::<Vec<_>>());
         assert_eq!(first, again);
         assert_ne!(first, second);
+    }
+
+    #[test]
+    fn a_target_and_its_base_are_the_pixels() {
+        let plain = crate::emit::tests::small_spec(true);
+        let model = ModelSpec::new(RawSpec { base: Base::Membrane, ..plain.into() }).unwrap();
+        let (side, grid) = (model.image_side(), model.grid());
+        let pixels: Vec<u8> = (0..side * side * 3).map(|i| (i * 37 % 251) as u8).collect();
+        let mask: Vec<bool> = (0..grid.len()).map(|index| index % 3 == 1).collect();
+        let (mut upon_zero, mut upon_membrane) = (Batch::default(), Batch::default());
+        for (spec, batch) in [(&plain, &mut upon_zero), (&model, &mut upon_membrane)] {
+            batch.size = 2;
+            push_sample(batch, spec, &pixels, &mask).unwrap();
+            push_sample(batch, spec, &pixels[3..].iter().chain(&[1, 2, 3]).copied().collect::<Vec<_>>(), &mask)
+                .unwrap();
+        }
+        assert!(upon_zero.base.is_empty() && upon_membrane.base.iter().any(|b| *b != 0.0));
+        assert_eq!(upon_zero.visible, upon_membrane.visible);
+        let sum = |batch: &Batch| -> Vec<f32> { batch.target.iter().zip(&batch.base).map(|(t, b)| t + b).collect() };
+        let close = |a: &[f32], b: &[f32]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
+        assert!(close(&sum(&upon_membrane), &upon_zero.target));
+        assert!(close(&sum(&upon_membrane.samples(1..2)), &upon_zero.samples(1..2).target));
     }
 
     #[test]

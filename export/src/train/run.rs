@@ -9,7 +9,7 @@ use anyhow::{Context, ensure};
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
-use glimpse_models::{ModelSpec, Training};
+use glimpse_models::{ModelSpec, RawSpec, Training};
 
 use super::average::Average;
 use super::checkpoint::{self, Progress as Done};
@@ -22,7 +22,7 @@ use super::progress::Progress;
 use super::schedule::Schedule;
 use crate::data::{Batch, BatchSpec, Builder, Loader, Pictures, folder};
 use crate::device::{CPU, device};
-use crate::emit::Checkpoint;
+use crate::import::{Options, Plan};
 use crate::model::{Mae, Products, random_weights};
 use crate::weights::Weights;
 
@@ -260,15 +260,18 @@ impl<'a> Trainer<'a> {
     }
 }
 
-/// Weights that are already trained: of a checkpoint, a run or a bundle.
+/// Weights that are already trained: of a checkpoint, a run, a bundle or a public file. What they predicted may be another
+/// thing: the decoder learns that anew.
 fn start_weights(path: &Path, spec: &ModelSpec) -> anyhow::Result<Weights> {
-    let found = Checkpoint::read(path).with_context(|| format!("starting from {}", path.display()))?;
+    let starting = || format!("starting from {}", path.display());
+    let found = Plan::open(path, &Options::default()).with_context(starting)?;
+    let alike = RawSpec { base: spec.base(), norm_pix: spec.norm_pix(), ..RawSpec::from(found.description.spec) };
     ensure!(
-        found.spec() == spec,
+        alike == RawSpec::from(*spec),
         "{} holds a model of other sizes: give the sizes of that model, or start from another",
         path.display()
     );
-    Ok(found.weights().clone())
+    found.weights().with_context(starting)
 }
 
 fn same_sizes(checkpoint: &Path, spec: &ModelSpec, advice: &str) -> anyhow::Result<()> {

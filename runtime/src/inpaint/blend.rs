@@ -28,6 +28,9 @@ pub struct Blend {
     pub levels: usize,
     /// Paint each window's mirror image too and average: a mean of two guesses errs less than either.
     pub mirror: bool,
+    /// Deviation of the Gaussian that each window's answer is smoothed with, as a fraction of a patch: the patches of one
+    /// answer do not quite agree, and their blocks would show.
+    pub smooth: f32,
     /// A window with fewer visible patches than this share tells the model too little: the membrane stands.
     pub least_visible: f32,
     /// Most windows a level is cut into. A hole that is thin and reaches far, such as a fence, is painted at a coarser scale
@@ -47,6 +50,7 @@ impl Default for Blend {
             jitter: 0.5,
             levels: 3,
             mirror: true,
+            smooth: 0.125,
             least_visible: 0.05,
             most_windows: 256,
             stretch: 4.0 / 3.0,

@@ -29,6 +29,7 @@ mod level;
 mod method;
 mod navier_stokes;
 mod rect;
+mod smooth;
 mod sweep;
 mod telea;
 #[cfg(test)]

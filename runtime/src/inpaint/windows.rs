@@ -4,6 +4,7 @@ use glimpse_models::ModelSpec;
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis, Zip, s};
 
 use super::blend::Blend;
+use super::smooth;
 use crate::{Error, Mask, Result, patchify, unpatchify};
 
 /// Answers `[L, P·P·3]` normalized patches with all of them reconstructed.
@@ -58,11 +59,12 @@ pub(super) fn paint(
                 continue;
             }
             let image = canvas.slice(s![.., top..top + side, left..left + side]);
-            let mut painted = answer(reconstruct, spec, image, &mask)?;
+            let deviation = blend.smooth * spec.patch_side() as f32;
+            let mut painted = answer(reconstruct, spec, image, &mask, deviation)?;
             if blend.mirror {
                 let flipped = asked.slice(s![.., ..;-1]).as_standard_layout().into_owned();
                 let flipped = Mask::from_pixels(spec.grid(), flipped.view())?;
-                let twin = answer(reconstruct, spec, image.slice(s![.., .., ..;-1]), &flipped)?;
+                let twin = answer(reconstruct, spec, image.slice(s![.., .., ..;-1]), &flipped, deviation)?;
                 Zip::from(&mut painted).and(twin.slice(s![.., .., ..;-1])).for_each(|a, b| *a = f32::midpoint(*a, *b));
             }
             for (channel, painted) in painted.outer_iter().enumerate() {
@@ -84,21 +86,30 @@ pub(super) fn paint(
     Ok(Answer { colours, given: total.mapv(|weight| weight > 0.0) })
 }
 
-/// One window through the model: `[3, S, S]` in, `[3, S, S]` out, both in grey levels of 255.
+/// One window through the model: `[3, S, S]` in, `[3, S, S]` out, both in grey levels of 255. What the model does not paint
+/// is as it was, but for the smoothing.
 fn answer(
     reconstruct: &mut Reconstruct<'_>,
     spec: &ModelSpec,
     image: ArrayView3<f32>,
     mask: &Mask,
+    deviation: f32,
 ) -> Result<Array3<f32>> {
     let mut normalized = image.to_owned();
     for ((mut plane, mean), std) in normalized.outer_iter_mut().zip(spec.mean()).zip(spec.std()) {
         plane.mapv_inplace(|grey| (grey / 255.0 - mean) / std);
     }
-    let patches = reconstruct(patchify(normalized.view(), spec.grid())?.view(), mask)?;
+    let seen = patchify(normalized.view(), spec.grid())?;
+    let mut patches = reconstruct(seen.view(), mask)?;
+    for &index in mask.visible() {
+        patches.row_mut(index).assign(&seen.row(index));
+    }
     let mut painted = unpatchify(patches.view(), spec.grid())?;
     for ((mut plane, mean), std) in painted.outer_iter_mut().zip(spec.mean()).zip(spec.std()) {
         plane.mapv_inplace(|value| ((value * std + mean) * 255.0).clamp(0.0, 255.0));
+    }
+    for plane in painted.outer_iter_mut() {
+        smooth::gaussian(plane, deviation);
     }
     Ok(painted)
 }
