@@ -31,7 +31,6 @@ pub fn base_patches(spec: &ModelSpec, patches: ArrayView2<f32>, mask: &Mask) -> 
     }
     let (side, patch) = (grid.width(), grid.patch());
     let (std, mean) = (spec.std(), spec.mean());
-    let mut unknown = Array2::from_elem((grid.height(), side), false);
     let mut pixels: Vec<Pixel> = vec![[0.0; LANES]; grid.height() * side];
     // The patch's k-th pixel in the picture.
     let place = |index: usize, k: usize| {
@@ -44,12 +43,7 @@ pub fn base_patches(spec: &ModelSpec, patches: ArrayView2<f32>, mask: &Mask) -> 
             pixels[y * side + x][channel] = 255.0 * (value * std[channel] + mean[channel]);
         }
     }
-    for &index in mask.masked() {
-        for k in 0..patch * patch {
-            unknown[place(index, k)] = true;
-        }
-    }
-    Membrane::new(unknown.view()).fill(&mut pixels);
+    Membrane::new(mask.masked_pixels().view()).fill(&mut pixels);
     for &index in mask.masked() {
         for (k, value) in base.row_mut(index).iter_mut().enumerate() {
             let (channel, (y, x)) = (k % 3, place(index, k / 3));

@@ -3,7 +3,7 @@
 mod draw;
 
 use glimpse_models::PatchGrid;
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2, s};
 
 use crate::{Error, Result};
 
@@ -101,6 +101,20 @@ impl Mask {
         let tiles = hole.exact_chunks((grid.patch(), grid.patch())).into_iter();
         let hidden: Vec<bool> = tiles.map(|tile| tile.iter().any(|&pixel| pixel)).collect();
         Self::from_hidden(grid, &hidden)
+    }
+
+    /// Which pixels lie in masked patches.
+    ///
+    /// # Shapes
+    /// - returns `[H, W]`, the grid's height and width in pixels
+    pub(crate) fn masked_pixels(&self) -> Array2<bool> {
+        let (grid, patch) = (self.grid, self.grid.patch());
+        let mut pixels = Array2::from_elem((grid.height(), grid.width()), false);
+        for &index in &self.masked {
+            let (row, col) = grid.position(index);
+            pixels.slice_mut(s![row * patch..(row + 1) * patch, col * patch..(col + 1) * patch]).fill(true);
+        }
+        pixels
     }
 
     /// # Errors

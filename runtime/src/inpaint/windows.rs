@@ -86,8 +86,7 @@ pub(super) fn paint(
     Ok(Answer { colours, given: total.mapv(|weight| weight > 0.0) })
 }
 
-/// One window through the model: `[3, S, S]` in, `[3, S, S]` out, both in grey levels of 255. What the model does not paint
-/// is as it was, but for the smoothing.
+/// One window through the model: `[3, S, S]` in, `[3, S, S]` out, both in grey levels of 255.
 fn answer(
     reconstruct: &mut Reconstruct<'_>,
     spec: &ModelSpec,
@@ -99,17 +98,14 @@ fn answer(
     for ((mut plane, mean), std) in normalized.outer_iter_mut().zip(spec.mean()).zip(spec.std()) {
         plane.mapv_inplace(|grey| (grey / 255.0 - mean) / std);
     }
-    let seen = patchify(normalized.view(), spec.grid())?;
-    let mut patches = reconstruct(seen.view(), mask)?;
-    for &index in mask.visible() {
-        patches.row_mut(index).assign(&seen.row(index));
-    }
+    let patches = reconstruct(patchify(normalized.view(), spec.grid())?.view(), mask)?;
     let mut painted = unpatchify(patches.view(), spec.grid())?;
     for ((mut plane, mean), std) in painted.outer_iter_mut().zip(spec.mean()).zip(spec.std()) {
         plane.mapv_inplace(|value| ((value * std + mean) * 255.0).clamp(0.0, 255.0));
     }
+    let hidden = mask.masked_pixels();
     for plane in painted.outer_iter_mut() {
-        smooth::gaussian(plane, deviation);
+        smooth::gaussian(plane, hidden.view(), deviation);
     }
     Ok(painted)
 }
