@@ -82,6 +82,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
                 let memory = report.memory.iter().filter_map(Memory::failure);
                 let found = report.rows.iter().filter_map(Row::failure).chain(memory);
                 failures.extend(found.map(|failure| format!("{case}: {failure}")));
+                // ten cases take long: what is known is said at once
+                eprint!("{}", rows::markdown([(report.case, &report.rows[..], report.memory.as_ref())].into_iter()));
                 reports.push(report);
             }
             Err(error) => failures.push(format!("{case}: {error:#}")),

@@ -3,8 +3,8 @@
 
 mod common;
 
-use glimpse_models::{Bundle, BundleFile, Existing, Part, PatchGrid, Precision};
-use glimpse_runtime::{Error, Mask, Model, Options};
+use glimpse_models::{Base, Bundle, BundleFile, Existing, Part, PatchGrid, Precision};
+use glimpse_runtime::{Error, Mask, Model, Options, base_patches};
 use ndarray::Array2;
 
 use common::{bundle, model};
@@ -29,6 +29,19 @@ fn the_answer_does_not_depend_on_threads() {
         })
         .collect();
     assert!(answers.iter().all(|answer| answer == answers[0]));
+}
+
+#[test]
+fn a_reconstruction_is_the_decoder_s_answer_upon_the_base() {
+    let bundle = bundle();
+    let grid = bundle.spec().grid();
+    let patches = patches(grid);
+    let mask = Mask::blocks(grid, 0.4, 3).unwrap();
+    let mut model = model(&bundle, Precision::Int8, 1);
+    let base = base_patches(bundle.spec(), patches.view(), &mask).unwrap();
+    let wanted = model.predict(patches.view(), &mask).unwrap().to_owned() + &base;
+    assert_eq!(model.reconstruct(patches.view(), &mask).unwrap(), wanted);
+    assert_eq!(bundle.spec().base() == Base::Membrane, base.iter().any(|b| *b != 0.0));
 }
 
 #[test]
