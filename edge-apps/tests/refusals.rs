@@ -115,8 +115,9 @@ fn models_that_are_unknown_or_cannot_paint() {
     place.copy_bundle("features");
     let manifest = place.path("features/manifest.toml");
     let text = std::fs::read_to_string(&manifest).unwrap();
-    assert!(text.contains("norm_pix = false"));
-    std::fs::write(&manifest, text.replace("norm_pix = false", "norm_pix = true")).unwrap();
+    let predicts = "norm_pix = false\nbase = \"membrane\"";
+    assert!(text.contains(predicts));
+    std::fs::write(&manifest, text.replace(predicts, "norm_pix = true")).unwrap();
     place.refuses(&format!("{paint} features"), &["cannot paint", "mean and variance"]);
     place.refuses(&format!("{paint} features --method mae"), &["cannot paint", "mean and variance"]);
     // What paints without a model does not ask whether it could.

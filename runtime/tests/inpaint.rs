@@ -88,7 +88,7 @@ fn holes_that_cannot_be_painted_are_refused() {
 fn a_model_of_normalized_pixels_is_refused() {
     let normalized = Bundle::from_files("normalized", |name| {
         let bytes = std::fs::read(folder().join(name)).ok()?;
-        let text = String::from_utf8_lossy(&bytes).replace("norm_pix = false", "norm_pix = true");
+        let text = String::from_utf8_lossy(&bytes).replace("norm_pix = false\nbase = \"membrane\"", "norm_pix = true");
         Some(if name == "manifest.toml" { text.into_bytes().into() } else { bytes.into() })
     });
     let refused = Inpainter::new(&normalized.unwrap(), &Options::default()).err().unwrap();

@@ -1,7 +1,7 @@
 //! Paints holes of any shape and size in pictures of any size.
 //!
 //! 1. Holes that lie near each other form a group (`groups`).
-//! 2. Each hole is filled with the membrane (`harmonic`, [`crate::membrane`]): the classical answer, which agrees with the
+//! 2. Each hole is filled with the membrane (`harmonic`, the crate's `membrane`): the classical answer, which agrees with the
 //!    rim exactly and is all that a thin or small hole needs.
 //! 3. From coarse to fine (`level`), a region around the group is brought to a canvas of the model's pixels (`canvas`),
 //!    windows of the model's side are laid over it, and the model answers for what is hidden in them (`windows`). The
