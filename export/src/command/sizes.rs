@@ -54,7 +54,7 @@ pub struct SizeArgs {
     #[arg(long)]
     norm_pix: bool,
     /// What the decoder's answer is added to: zero, as in the paper, or the membrane through the visible patches. A small
-    /// model paints better on a membrane.
+    /// model that starts from weights trained on zero paints better on a membrane.
     #[arg(long, value_enum, default_value = "zero", conflicts_with = "norm_pix")]
     base: BaseArg,
 }
