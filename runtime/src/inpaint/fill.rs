@@ -113,7 +113,7 @@ pub(super) fn fill_groups(picture: &mut Array3<u8>, hole: ArrayView2<bool>, grou
 ///
 /// # Errors
 /// [`Error::Threads`] if they cannot be had.
-pub(super) fn pool(threads: Option<usize>) -> Result<ThreadPool> {
+fn pool(threads: Option<usize>) -> Result<ThreadPool> {
     let threads = threads.unwrap_or_else(machine::threads).min(MOST_THREADS);
     let failed = |source: rayon::ThreadPoolBuildError| Error::Threads { threads, source: Some(source.into()) };
     ThreadPoolBuilder::new().num_threads(threads).build().map_err(failed)

@@ -38,7 +38,6 @@ mod windows;
 
 use glimpse_models::{Bundle, ModelSpec};
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis, Zip, s};
-use rayon::ThreadPool;
 
 pub use self::blend::Blend;
 use self::depth::depth_from_hole;
@@ -86,8 +85,6 @@ impl Default for PaintOptions {
 /// ```
 pub struct Inpainter {
     model: Model,
-    /// The threads that the membrane takes.
-    pool: ThreadPool,
 }
 
 impl Inpainter {
@@ -97,7 +94,7 @@ impl Inpainter {
     /// [`Error::NormalizedPixels`] or [`Error::DecoderMissing`] if the model cannot paint; what [`Model::load`] returns.
     pub fn new(bundle: &Bundle, options: &Options) -> Result<Self> {
         Self::check(bundle)?;
-        Ok(Self { model: Model::load(bundle, options)?, pool: fill::pool(options.threads)? })
+        Ok(Self { model: Model::load(bundle, options)? })
     }
 
     /// Says whether a bundle's model can paint, without loading it.
@@ -141,7 +138,7 @@ impl Inpainter {
         let model = &mut self.model;
         let mut reconstruct =
             |patches: ArrayView2<f32>, mask: &crate::Mask| Ok(model.reconstruct(patches, mask)?.to_owned());
-        paint_with(&mut reconstruct, &spec, &self.pool, picture, hole, options)
+        paint_with(&mut reconstruct, &spec, picture, hole, options)
     }
 }
 
@@ -149,7 +146,6 @@ impl Inpainter {
 fn paint_with(
     reconstruct: &mut Reconstruct<'_>,
     spec: &ModelSpec,
-    pool: &ThreadPool,
     picture: ArrayView3<u8>,
     hole: ArrayView2<bool>,
     options: &PaintOptions,
@@ -159,7 +155,7 @@ fn paint_with(
     let sight = Sight { side: spec.image_side(), patch: spec.patch_side() };
     let groups = Groups::from_hole(hole, (sight.side / 2).max(1));
     let mut painted = picture.as_standard_layout().into_owned();
-    pool.install(|| fill::fill_groups(&mut painted, hole, &groups, Fill::Membrane));
+    fill::fill_groups(&mut painted, hole, &groups, Fill::Membrane);
     for (index, bounds) in groups.bounds().iter().enumerate() {
         let around = bounds.with_rim(height, width);
         let (ys, xs) = around.ranges();

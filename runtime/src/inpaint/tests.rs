@@ -24,10 +24,6 @@ fn spec() -> ModelSpec {
     .unwrap()
 }
 
-fn pool() -> ThreadPool {
-    fill::pool(Some(2)).unwrap()
-}
-
 /// A soft pattern, different in each channel.
 fn picture(height: usize, width: usize) -> Array3<u8> {
     Array3::from_shape_fn((height, width, 3), |(y, x, c)| {
@@ -49,7 +45,7 @@ fn paint(
 ) -> Result<Array3<u8>> {
     let (height, width, _) = picture.dim();
     let hole = Array2::from_shape_fn((height, width), |(y, x)| hole(y, x));
-    let painted = paint_with(reconstruct, &spec(), &pool(), picture.view(), hole.view(), &PaintOptions::default())?;
+    let painted = paint_with(reconstruct, &spec(), picture.view(), hole.view(), &PaintOptions::default())?;
     for ((y, x), is_hole) in hole.indexed_iter() {
         let same = painted.slice(s![y, x, ..]) == picture.slice(s![y, x, ..]);
         assert!(*is_hole || same, "visible pixel {y} {x} was touched");
@@ -75,7 +71,7 @@ fn nothing_to_paint_and_nothing_to_paint_from_are_refused() {
     assert!(matches!(paint(&picture, |_, _| false, &mut glare), Err(Error::EmptyHole { .. })));
     assert!(matches!(paint(&picture, |_, _| true, &mut glare), Err(Error::NothingAround { .. })));
     let hole = Array2::from_elem((20, 31), false);
-    let result = paint_with(&mut glare, &spec(), &pool(), picture.view(), hole.view(), &PaintOptions::default());
+    let result = paint_with(&mut glare, &spec(), picture.view(), hole.view(), &PaintOptions::default());
     assert!(matches!(result, Err(Error::Shape { what: "picture", .. })));
 }
 
