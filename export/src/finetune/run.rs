@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use burn::module::Module;
-use burn::optim::{GradientsAccumulator, ModuleOptimizer};
+use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, Tensor};
 use glimpse_models::{Classifier, Measure, ModelSpec, Training};
 
@@ -23,7 +23,7 @@ use crate::data::{Labelled, Loader, Pictures};
 use crate::device::{CPU, device};
 use crate::emit::Description;
 use crate::train::checkpoint::{self, Progress as Done};
-use crate::train::{Crew, Metrics, Progress, Schedule, Step, adamw_with, clip_by_global_norm};
+use crate::train::{Crew, Metrics, Progress, Schedule, Step, adamw_with};
 
 /// Decay of the two running means of `AdamW`.
 ///
@@ -162,26 +162,14 @@ impl<'a> Tuner<'a> {
 
     /// One optimizer step over `accumulate` batches; returns the loss, still on the device.
     fn step(&mut self, loader: &mut Loader<Batch>) -> anyhow::Result<Tensor<1>> {
-        let parts = self.settings.accumulate;
-        let mut accumulator = GradientsAccumulator::new();
-        let mut total: Option<Tensor<1>> = None;
-        for _ in 0..parts {
-            let Step { loss, grads } = self.crew.step(&self.model, &loader.next_batch()?, 1.0 / parts as f64)?;
-            total = Some(match total {
-                Some(total) => total + loss,
-                None => loss,
-            });
-            accumulator.accumulate(&self.model, grads);
-        }
-        let mut grads = accumulator.grads();
-        if let Some(limit) = self.settings.clip_norm {
-            grads = clip_by_global_norm(&self.model, grads, limit);
-        }
+        let Self { settings, model, .. } = &*self;
+        let Step { loss, grads } =
+            self.crew.accumulated(model, settings.accumulate, settings.clip_norm, || loader.next_batch())?;
         let rates = self.rates.rates(self.schedule.learning_rate(self.done.step));
         self.model = self.optimizer.step(rates, self.model.clone(), grads);
         self.done.step += 1;
         self.seen = None;
-        total.context("a step of no batches")
+        Ok(loss)
     }
 
     /// The epoch whose last step is this one.

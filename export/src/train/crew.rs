@@ -11,7 +11,7 @@ use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::optimizer::scaled;
+use super::optimizer::{clip_by_global_norm, scaled};
 use super::preview::predict;
 use crate::data::Batch;
 use crate::model::{Mae, Products};
@@ -127,6 +127,35 @@ impl Crew {
             }),
         }
         sum.total().context("a batch of no samples")
+    }
+
+    /// The loss and gradient of one optimizer step: the mean over `parts` batches, the gradient scaled down to a norm of
+    /// `clip_norm`.
+    ///
+    /// # Errors
+    /// Those of `next`, and when there are no batches or one has no sample.
+    pub fn accumulated<M: Learner>(
+        &self,
+        model: &M,
+        parts: usize,
+        clip_norm: Option<f64>,
+        mut next: impl FnMut() -> anyhow::Result<M::Batch>,
+    ) -> anyhow::Result<Step> {
+        let mut accumulator = GradientsAccumulator::new();
+        let mut total: Option<Tensor<1>> = None;
+        for _ in 0..parts {
+            let Step { loss, grads } = self.step(model, &next()?, 1.0 / parts as f64)?;
+            total = Some(match total {
+                Some(total) => total + loss,
+                None => loss,
+            });
+            accumulator.accumulate(model, grads);
+        }
+        let mut grads = accumulator.grads();
+        if let Some(limit) = clip_norm {
+            grads = clip_by_global_norm(model, grads, limit);
+        }
+        Ok(Step { loss: total.context("a step of no batches")?, grads })
     }
 
     /// What `work` makes of each of `count` pieces, in their order. Each worker takes the next one, on its own device and

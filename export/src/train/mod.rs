@@ -15,7 +15,7 @@ mod schedule;
 pub use crew::{Crew, Learner, Step};
 pub(crate) use metrics::{Line, Metrics};
 pub use optimizer::adamw;
-pub(crate) use optimizer::{adamw_with, clip_by_global_norm};
+pub(crate) use optimizer::adamw_with;
 pub(crate) use progress::Progress;
 pub use run::{Settings, run};
 pub use schedule::Schedule;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use burn::module::Module;
-use burn::optim::{GradientsAccumulator, ModuleOptimizer};
+use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, Tensor};
 use glimpse_models::{ModelSpec, RawSpec, Training};
 
@@ -16,7 +16,7 @@ use super::checkpoint::{self, Progress as Done};
 use super::crew::{Crew, Step};
 use super::curve;
 use super::metrics::{Metrics, Row};
-use super::optimizer::{adamw, clip_by_global_norm};
+use super::optimizer::adamw;
 use super::preview::{Preview, Seen};
 use super::progress::Progress;
 use super::schedule::Schedule;
@@ -188,26 +188,14 @@ impl<'a> Trainer<'a> {
 
     /// One optimizer step over `accumulate` batches; returns the loss, still on the device.
     fn step(&mut self, loader: &mut Loader<Batch>) -> anyhow::Result<Tensor<1>> {
-        let parts = self.settings.accumulate;
-        let mut accumulator = GradientsAccumulator::new();
-        let mut total: Option<Tensor<1>> = None;
-        for _ in 0..parts {
-            let Step { loss, grads } = self.crew.step(&self.model, &loader.next_batch()?, 1.0 / parts as f64)?;
-            total = Some(match total {
-                Some(total) => total + loss,
-                None => loss,
-            });
-            accumulator.accumulate(&self.model, grads);
-        }
-        let mut grads = accumulator.grads();
-        if let Some(limit) = self.settings.clip_norm {
-            grads = clip_by_global_norm(&self.model, grads, limit);
-        }
+        let Self { settings, model, .. } = &*self;
+        let Step { loss, grads } =
+            self.crew.accumulated(model, settings.accumulate, settings.clip_norm, || loader.next_batch())?;
         let rate = self.settings.schedule.learning_rate(self.done.step);
         self.model = self.optimizer.step(rate, self.model.clone(), grads);
         self.done.step += 1;
         self.average = self.average.take().map(|average| average.after(&self.model, self.done.step));
-        total.context("a step of no batches")
+        Ok(loss)
     }
 
     /// The model as it is shown and emitted: the average, where there is one.
