@@ -130,6 +130,25 @@ fn less_memory_gives_the_same_weights() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn recomputing_takes_less_memory() {
+    let peak = |more: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_glimpse-export"))
+            .args(["speed", "--json", "--batch", "8", "--steps", "1", "--threads", "1", "--ratio", "0.25"])
+            .args(["--image-side", "128", "--patch-side", "8", "--width", "128", "--depth", "8", "--heads", "2"])
+            .args(["--decoder-width", "16", "--decoder-depth", "1", "--decoder-heads", "2"])
+            .args(more)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        said["peak_memory_bytes"].as_f64().unwrap()
+    };
+    let (kept, anew) = (peak(&[]), peak(&["--recompute"]));
+    assert!(anew < 0.85 * kept, "{:.0} MB instead of {:.0}", anew / 1e6, kept / 1e6);
+}
+
+#[test]
 fn another_seed_gives_other_weights() {
     let data = pictures(21);
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

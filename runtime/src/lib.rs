@@ -38,7 +38,7 @@
 //! | `membrane.rs` | the smoothest surface through the values around a hole |
 //! | `composite.rs` | [`composite`]: painted pixels into the picture, in the hole alone |
 //! | `inpaint/` | [`inpaint`]: holes of any shape in pictures of any size |
-//! | `machine.rs` | [`Machine`]: what the CPU can do |
+//! | `machine.rs` | [`Machine`]: what the CPU can do; [`peak_memory_bytes`] |
 //! | `reference.rs` | [`mod@reference`]: a scalar twin of each of these, that tests compare with |
 //! | `error.rs` | [`Error`]: one variant for each way any of this can fail |
 #![cfg_attr(
@@ -69,7 +69,7 @@ pub mod reference;
 pub use base::base_patches;
 pub use composite::composite;
 pub use error::{Error, Result};
-pub use machine::Machine;
+pub use machine::{Machine, peak_memory_bytes};
 pub use mask::Mask;
 pub use model::{Model, Options};
 pub use patchify::{patchify, patchify_into, unpatchify};

@@ -34,6 +34,15 @@ pub(crate) fn threads() -> usize {
     available_parallelism().map_or(1, usize::from)
 }
 
+/// The most memory that this process has held since it began, in bytes; none where the system does not say.
+#[must_use]
+pub fn peak_memory_bytes() -> Option<u64> {
+    // Linux's: other systems have no such file.
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().strip_suffix("kB")?;
+    Some(kibibytes.trim().parse::<u64>().ok()? * 1024)
+}
+
 /// Names those of the listed features that the CPU has.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! detected {
@@ -63,6 +72,13 @@ fn cpu_features() -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn memory_that_was_held_is_seen() {
+        let held = vec![1u8; 64 << 20];
+        assert!(peak_memory_bytes().unwrap() > held.len() as u64);
+    }
 
     #[test]
     fn a_machine_has_a_thread() {

@@ -32,6 +32,9 @@ pub struct Args {
     /// Cores to train on, with --device cpu; all by default.
     #[arg(long)]
     threads: Option<usize>,
+    /// Take less memory: compute anew, in the backward pass, what is cheap to compute.
+    #[arg(long)]
+    recompute: bool,
     /// Numbers that matrix products are computed in; f16 and bf16 are for GPUs.
     #[arg(long, value_enum, default_value = "f32")]
     matmul: Products,
@@ -46,7 +49,10 @@ pub struct Args {
 /// When an option is out of range.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let spec = args.sizes.spec().context("the model's sizes do not fit together")?;
-    let found = device(&args.device)?.autodiff();
+    let mut found = device(&args.device)?.autodiff();
+    if args.recompute {
+        found = found.gradient_checkpointing();
+    }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let crew = if args.device == CPU {
         Crew::of_cores(&found, args.threads.unwrap_or(cores))?
@@ -66,6 +72,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             speed.matmul_flops_per_s / 1e9,
             100.0 * speed.of_floor
         );
+        if let Some(bytes) = speed.peak_memory_bytes {
+            println!("{:.0} MB of memory at most", bytes as f64 / 1e6);
+        }
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use anyhow::{Context, ensure};
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
 use glimpse_models::{ModelSpec, Transformer};
+use glimpse_runtime::peak_memory_bytes;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use serde::Serialize;
@@ -46,6 +47,8 @@ pub struct Speed {
     pub matmul_flops_per_s: f64,
     /// The part of that which training reaches.
     pub of_floor: f64,
+    /// The most memory that the process held while it trained, in bytes; none where the system does not say.
+    pub peak_memory_bytes: Option<u64>,
     /// The sizes that were trained with.
     pub shapes: Shapes,
 }
@@ -101,6 +104,8 @@ pub fn measure(trial: &Trial, crew: &Crew, device: &Device) -> anyhow::Result<Sp
             seconds.push(started.elapsed().as_secs_f64());
         }
     }
+    // before the large matrix products, which take memory of their own
+    let peak_memory_bytes = peak_memory_bytes();
     seconds.sort_by(f64::total_cmp);
     let pace = |seconds: f64| trial.batch as f64 / seconds;
     let (first, last) = (seconds.first(), seconds.last());
@@ -115,6 +120,7 @@ pub fn measure(trial: &Trial, crew: &Crew, device: &Device) -> anyhow::Result<Sp
         flops_per_image,
         matmul_flops_per_s,
         of_floor: images_per_s * flops_per_image / matmul_flops_per_s,
+        peak_memory_bytes,
         shapes: Shapes::of(spec, hidden)?,
     })
 }
