@@ -29,6 +29,8 @@ enum Command {
     Finetune(Box<command::finetune::Args>),
     /// How fast a model trains here.
     Speed(command::speed::Args),
+    /// Whether a device trains as the CPU does.
+    TryDevice(command::try_device::Args),
     /// Public weights into a bundle.
     Import(command::import::Args),
     /// A checkpoint into a bundle.
@@ -57,6 +59,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Train(args) => command::train::run(&args),
         Command::Finetune(args) => command::finetune::run(&args),
         Command::Speed(args) => command::speed::run(&args),
+        Command::TryDevice(args) => command::try_device::run(&args),
         Command::Import(args) => command::import::run(&args),
         Command::Emit(args) => command::emit::run(&args),
         Command::Quantize(args) => command::quantize::run(&args),

@@ -135,7 +135,7 @@ fn recomputing_takes_less_memory() {
     let peak = |more: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_glimpse-export"))
             .args(["speed", "--json", "--batch", "8", "--steps", "1", "--threads", "1", "--ratio", "0.25"])
-            .args(["--image-side", "128", "--patch-side", "8", "--width", "128", "--depth", "8", "--heads", "2"])
+            .args(["--image-side", "128", "--patch-side", "8", "--width", "128", "--depth", "16", "--heads", "2"])
             .args(["--decoder-width", "16", "--decoder-depth", "1", "--decoder-heads", "2"])
             .args(more)
             .output()

@@ -11,6 +11,7 @@ use glimpse_export::model::Preset;
 use super::labelled::LabelledArgs;
 use super::sizes::SizeArgs;
 use super::train::command_line;
+use super::try_device;
 
 /// Learning rate for a step of [`BASE_SAMPLES`] samples.
 ///
@@ -141,6 +142,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         "--device {}: GPUs can share a batch, the CPU cannot take part: leave {CPU} out",
         args.device.join(",")
     );
+    try_device::trusted(&args.device)?;
     let samples = (args.batch * args.accumulate) as f64;
     let peak = args.learning_rate.unwrap_or(BASE_RATE * samples / BASE_SAMPLES);
     ensure!(peak >= 0.0 && peak.is_finite(), "--learning-rate {peak} is no rate: give a number such as 1e-3");

@@ -11,4 +11,5 @@ pub mod recipe;
 mod sizes;
 pub mod speed;
 pub mod train;
+pub mod try_device;
 pub mod verify;

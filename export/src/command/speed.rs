@@ -8,6 +8,7 @@ use glimpse_export::speed::{Trial, measure};
 use glimpse_export::train::Crew;
 
 use super::sizes::SizeArgs;
+use super::try_device;
 
 /// Measures how fast a model trains on this machine, beside the pace of its matrix products.
 ///
@@ -49,6 +50,7 @@ pub struct Args {
 /// When an option is out of range.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let spec = args.sizes.spec().context("the model's sizes do not fit together")?;
+    try_device::trusted([&args.device])?;
     let mut found = device(&args.device)?.autodiff();
     if args.recompute {
         found = found.gradient_checkpointing();

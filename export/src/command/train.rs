@@ -10,6 +10,7 @@ use glimpse_export::model::Products;
 use glimpse_export::train::{Schedule, Settings, run as train};
 
 use super::sizes::SizeArgs;
+use super::try_device;
 
 /// Trains a masked autoencoder on a folder of photographs.
 ///
@@ -130,6 +131,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         "--device {}: GPUs can share a batch, the CPU cannot take part: leave {CPU} out",
         args.device.join(",")
     );
+    try_device::trusted(&args.device)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let settings = Settings {
         batch: BatchSpec {

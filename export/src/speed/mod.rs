@@ -82,28 +82,45 @@ impl Shapes {
     }
 }
 
-/// Times steps of training on made-up pictures: the loader has no part in it.
+/// A step that was taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// What forward, backward and optimizer took.
+    pub seconds: f64,
+    /// The batch's loss before it.
+    pub loss: f64,
+}
+
+/// Takes one step of training more than the trial times, on made-up pictures: the loader has no part in it.
 ///
 /// # Errors
 /// When the spec has no decoder, or there is nothing to time.
-pub fn measure(trial: &Trial, crew: &Crew, device: &Device) -> anyhow::Result<Speed> {
+pub fn take_steps(trial: &Trial, crew: &Crew, device: &Device) -> anyhow::Result<Vec<Step>> {
     ensure!(trial.steps > 0 && trial.batch > 0, "no steps of no samples: give at least 1 of each");
     let spec = &trial.spec;
     let mut model = Mae::from_weights(spec, &random_weights(spec, 0)?, device)?.with_products(trial.products);
     let mut optimizer = adamw(&model, 0.05);
     let batch = made_up(trial)?;
-    let mut seconds = Vec::new();
-    for step in 0..=trial.steps {
+    let mut steps = Vec::new();
+    for _ in 0..=trial.steps {
         let started = Instant::now();
         let found = crew.step(&model, &batch, 1.0)?;
         let grads: GradientsParams = found.grads;
         model = optimizer.step(1e-4, model, grads);
         // reading the loss back waits for the device
-        found.loss.into_data();
-        if step > 0 {
-            seconds.push(started.elapsed().as_secs_f64());
-        }
+        let loss = found.loss.into_data().convert::<f64>().try_into_vec::<f64>();
+        let loss = loss.ok().and_then(|loss| loss.first().copied()).context("reading the loss back")?;
+        steps.push(Step { seconds: started.elapsed().as_secs_f64(), loss });
     }
+    Ok(steps)
+}
+
+/// Times steps of training.
+///
+/// # Errors
+/// Those of [`take_steps`].
+pub fn measure(trial: &Trial, crew: &Crew, device: &Device) -> anyhow::Result<Speed> {
+    let mut seconds: Vec<f64> = take_steps(trial, crew, device)?.iter().skip(1).map(|step| step.seconds).collect();
     // before the large matrix products, which take memory of their own
     let peak_memory_bytes = peak_memory_bytes();
     seconds.sort_by(f64::total_cmp);
@@ -111,7 +128,8 @@ pub fn measure(trial: &Trial, crew: &Crew, device: &Device) -> anyhow::Result<Sp
     let (first, last) = (seconds.first(), seconds.last());
     let (fastest, slowest) = first.zip(last).context("no step was timed")?;
     let images_per_s = pace(seconds[seconds.len() / 2]);
-    let hidden = batch.hidden.len() / trial.batch;
+    let spec = &trial.spec;
+    let hidden = hidden(trial);
     let flops_per_image = training_flops(spec, hidden);
     let matmul_flops_per_s = matmul_flops_per_s(device, trial.products);
     Ok(Speed {
@@ -125,14 +143,19 @@ pub fn measure(trial: &Trial, crew: &Crew, device: &Device) -> anyhow::Result<Sp
     })
 }
 
+/// Patches that are hidden of each picture.
+fn hidden(trial: &Trial) -> usize {
+    let len = trial.spec.grid().len();
+    ((trial.ratio * len as f64).round() as usize).clamp(1, len - 1)
+}
+
 fn made_up(trial: &Trial) -> anyhow::Result<Batch> {
     let mut rng = Pcg64::seed_from_u64(0);
     let (spec, grid) = (&trial.spec, trial.spec.grid());
-    let hidden = ((trial.ratio * grid.len() as f64).round() as usize).clamp(1, grid.len() - 1);
     let mut batch = Batch { size: trial.batch, ..Batch::default() };
     for _ in 0..trial.batch {
         let pixels: Vec<u8> = (0..spec.image_side().pow(2) * 3).map(|_| rng.random()).collect();
-        push_sample(&mut batch, spec, &pixels, &draw_hidden(&grid, hidden, MaskKind::Random, &mut rng))?;
+        push_sample(&mut batch, spec, &pixels, &draw_hidden(&grid, hidden(trial), MaskKind::Random, &mut rng))?;
     }
     Ok(batch)
 }

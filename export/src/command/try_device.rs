@@ -1,0 +1,139 @@
+//! `glimpse-export try-device`: whether a device trains as the CPU does.
+//!
+//! A driver may crash on what burn's compiler writes for it, or compute something else. So the steps are taken in a process
+//! of their own before a run depends on the device.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use anyhow::{Context, bail, ensure};
+use clap::Args as ClapArgs;
+use glimpse_export::device::{CPU, device};
+use glimpse_export::model::Products;
+use glimpse_export::speed::{Trial, take_steps};
+use glimpse_export::train::Crew;
+use glimpse_models::{Base, Family, ModelSpec, RawSpec, Transformer};
+use serde::{Deserialize, Serialize};
+
+/// How far a device's loss may be from the CPU's, as a part of it: some GPUs multiply with fewer bits.
+const CLOSE: f64 = 1e-2;
+
+/// Trains a tiny model for a few steps on a device, and says what loss it ends with and what the CPU ends with.
+///
+/// `train`, `finetune` and `speed` do the same before they use a GPU.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// vulkan[:N], wgpu[:N] or cuda[:N], as far as built in.
+    device: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a device ends with.
+#[derive(Debug, Deserialize, Serialize)]
+struct Answer {
+    device: String,
+    loss: f64,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the device cannot be had.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let answer = Answer { device: args.device.clone(), loss: loss(&args.device)? };
+    if args.json {
+        println!("{}", serde_json::to_string(&answer)?);
+    } else {
+        println!("{}: loss {:.6}; {CPU}: {:.6}", answer.device, answer.loss, loss(CPU)?);
+    }
+    Ok(())
+}
+
+/// Tries each of these devices that is a GPU, in a process of its own.
+///
+/// # Errors
+/// When one crashes, computes wrong or cannot be had; says which other one to take.
+pub fn trusted<'a>(devices: impl IntoIterator<Item = &'a String>) -> anyhow::Result<()> {
+    let program = std::env::current_exe().context("finding this program's own file")?;
+    devices.into_iter().filter(|name| *name != CPU).try_for_each(|name| {
+        eprintln!("trying {name}");
+        judged(name, &asked(&program, name)?, loss(CPU)?)
+    })
+}
+
+fn asked(program: &Path, name: &str) -> anyhow::Result<Output> {
+    Command::new(program).args(["try-device", "--json", name]).output().context("starting a trial")
+}
+
+/// What to make of a trial's end.
+fn judged(name: &str, output: &Output, wanted: f64) -> anyhow::Result<()> {
+    const ADVICE: &str = "take another --device, or another driver";
+    let said = String::from_utf8_lossy(&output.stderr);
+    let last = said.lines().next_back().unwrap_or("nothing");
+    match output.status.code() {
+        Some(0) => {}
+        // its own sentence says it all
+        Some(2) => bail!("{}", last.strip_prefix("glimpse-export: ").unwrap_or(last)),
+        _ => bail!("a trial step on {name} crashed ({}): {ADVICE}. It said last: {last}", output.status),
+    }
+    let answer: Answer = serde_json::from_slice(&output.stdout).context("reading a trial's answer")?;
+    ensure!(
+        (answer.loss / wanted - 1.0).abs() <= CLOSE,
+        "{name} computes wrong: trial steps end with a loss of {:.4}, on the CPU with {wanted:.4}: {ADVICE}",
+        answer.loss
+    );
+    Ok(())
+}
+
+/// The loss that a few steps on made-up pictures end with: all of forward, backward and the optimizer have a part in it.
+fn loss(name: &str) -> anyhow::Result<f64> {
+    let device = device(name)?.autodiff();
+    let crew = if name == CPU { Crew::of_cores(&device, 1)? } else { Crew::of_devices(std::slice::from_ref(&device))? };
+    let trial = Trial { spec: spec()?, batch: 4, ratio: 0.5, steps: 3, products: Products::F32 };
+    let steps = take_steps(&trial, &crew, &device)?;
+    Ok(steps.last().context("no step was taken")?.loss)
+}
+
+fn spec() -> anyhow::Result<ModelSpec> {
+    let raw = RawSpec {
+        family: Family::Mae,
+        image_side: 32,
+        patch_side: 8,
+        mlp_ratio: 4,
+        layer_norm_epsilon: 1e-6,
+        mean: [0.5; 3],
+        std: [0.25; 3],
+        norm_pix: false,
+        base: Base::Zero,
+        encoder: Transformer { width: 24, depth: 2, heads: 3 },
+        decoder: Some(Transformer { width: 16, depth: 1, heads: 2 }),
+    };
+    Ok(ModelSpec::new(raw)?)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn said(script: &str) -> String {
+        let output = Command::new("sh").args(["-c", script]).output().unwrap();
+        judged("gpu:1", &output, 2.0).err().map_or_else(String::new, |error| error.to_string())
+    }
+
+    #[test]
+    fn a_device_that_crashes_or_computes_wrong_is_not_trusted() {
+        assert_eq!(said(r#"echo '{"device": "gpu:1", "loss": 2.001}'"#), "");
+        assert!(said(r#"echo '{"device": "gpu:1", "loss": 1.9}'"#).starts_with("gpu:1 computes wrong"));
+        let crashed = said("echo early; echo late >&2; kill -SEGV $$");
+        assert!(crashed.contains("crashed") && crashed.ends_with("late"), "{crashed}");
+        assert_eq!(said("echo 'glimpse-export: no such device' >&2; exit 2"), "no such device");
+    }
+
+    #[test]
+    fn a_trial_learns() {
+        assert_eq!(loss(CPU).unwrap(), loss(CPU).unwrap());
+        assert!(loss("tpu").is_err());
+    }
+}

@@ -1,0 +1,149 @@
+//! The walk over tiles, and what becomes of a tile's sums.
+
+use ndarray::ArrayViewMut2;
+
+use super::dot::{self, Dot};
+use super::rows::{self, Row};
+use super::weights::Weights;
+use crate::math;
+
+/// Rows that go through one panel after the other: few enough for their bytes to stay in a core's own cache.
+const BLOCK_ROWS: usize = 48;
+
+/// A matrix that lies in memory row by row.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a> {
+    values: &'a [f32],
+    stride: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// Rows that begin `stride` values apart.
+    #[must_use]
+    pub const fn new(values: &'a [f32], stride: usize) -> Self {
+        Self { values, stride }
+    }
+
+    /// Columns of a row.
+    #[inline(always)]
+    fn row(&self, row: usize, columns: std::ops::Range<usize>) -> &'a [f32] {
+        &self.values[row * self.stride..][columns]
+    }
+}
+
+/// What becomes of a layer's answer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Finish<'a> {
+    /// It goes through GELU.
+    pub gelu: bool,
+    /// This is added to it, after GELU: `[M, n]`, of the same columns as the answer.
+    pub residual: Option<Rows<'a>>,
+}
+
+/// Memory that a call needs for itself, kept from call to call.
+#[derive(Clone, Debug, Default)]
+pub struct Scratch {
+    pub(super) bytes: Vec<u8>,
+    #[cfg(target_arch = "x86_64")]
+    pub(super) words: Vec<i16>,
+    pub(super) sums: Vec<i32>,
+    rows: Vec<Row>,
+}
+
+/// Some columns of `x·W + b`, finished.
+///
+/// Rows may be split between calls at will, columns at multiples of [`Weights::panel_columns`].
+///
+/// # Shapes
+/// - `x`: `[M, K]`
+/// - `first`: of the columns that are asked for
+/// - `out`: `[M, n]`, rows without gaps within them: columns `first` to `first + n`
+///
+/// # Panics
+/// When a matrix is not of its shape.
+pub fn linear(
+    x: Rows,
+    weights: &Weights,
+    first: usize,
+    finish: Finish,
+    scratch: &mut Scratch,
+    out: ArrayViewMut2<f32>,
+) {
+    let n = out.ncols();
+    assert!(out.strides()[1] == 1 || n <= 1, "rows without gaps");
+    assert!(first.is_multiple_of(weights.panel_columns()), "panels are not split");
+    assert!(first + n <= weights.outputs, "no more columns than there are");
+    dot::run(weights.family, Job { x, weights, first, finish, scratch, out });
+}
+
+/// A call.
+pub(super) struct Job<'a, 'o> {
+    x: Rows<'a>,
+    weights: &'a Weights,
+    first: usize,
+    finish: Finish<'a>,
+    scratch: &'a mut Scratch,
+    out: ArrayViewMut2<'o, f32>,
+}
+
+/// Does the work, compiled anew into each family's code.
+#[inline(always)]
+pub(super) fn walk<D: Dot>(job: Job) {
+    let Job { x, weights, first, finish, scratch, mut out } = job;
+    let (m, n) = out.dim();
+    let depth = weights.inputs.next_multiple_of(D::LAYOUT.group);
+    let columns = D::LAYOUT.columns;
+    let Scratch { rows, sums, .. } = scratch;
+    let (mut rows, mut sums) = (std::mem::take(rows), std::mem::take(sums));
+    let mut values = D::take(scratch);
+    values.resize(BLOCK_ROWS * depth, D::value(0));
+    sums.resize(D::LAYOUT.rows * columns, 0);
+    rows.resize(BLOCK_ROWS, Row::default());
+    for top in (0..m).step_by(BLOCK_ROWS) {
+        let there = BLOCK_ROWS.min(m - top);
+        for (i, values) in values.chunks_exact_mut(depth).enumerate().take(there) {
+            rows[i] = rows::quantize(x.row(top + i, 0..weights.inputs), values, D::value);
+        }
+        for (panel, left) in (0..n).step_by(columns).enumerate() {
+            let at = first / columns + panel;
+            let dots = &weights.panels[at * columns * depth..][..columns * depth];
+            let width = columns.min(n - left);
+            let place = first + left..first + left + width;
+            let [scale, bias] = [&weights.scale, &weights.bias].map(|values| &values[place.clone()]);
+            let column_sums = &weights.sums[place];
+            for tile in (0..there).step_by(D::LAYOUT.rows) {
+                let count = D::LAYOUT.rows.min(there - tile);
+                D::dot(count, &values[tile * depth..(tile + count) * depth], depth, dots, &mut sums);
+                for (i, sums) in sums.chunks_exact(columns).enumerate().take(count) {
+                    let mut out = out.row_mut(top + tile + i);
+                    let out = &mut out.as_slice_mut().unwrap_or(&mut [])[left..left + width];
+                    let Row { scale: row_scale, zero } = rows[tile + i];
+                    for (c, out) in out.iter_mut().enumerate() {
+                        let sum = sums[c] - (zero - D::SHIFT) * column_sums[c];
+                        *out = (sum as f32 * row_scale).mul_add(scale[c], bias[c]);
+                    }
+                    finished(finish, top + tile + i, left, out);
+                }
+            }
+        }
+    }
+    D::give_back(scratch, values);
+    scratch.rows = rows;
+    scratch.sums = sums;
+}
+
+/// Finishes a row of a tile.
+#[inline(always)]
+fn finished(finish: Finish, row: usize, left: usize, out: &mut [f32]) {
+    if finish.gelu {
+        for out in out.iter_mut() {
+            *out *= math::normal(*out).0;
+        }
+    }
+    if let Some(residual) = finish.residual {
+        let residual = residual.row(row, left..left + out.len());
+        for (out, residual) in out.iter_mut().zip(residual) {
+            *out += residual;
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The inner loops of running a transformer on a CPU.
+//!
+//! They know numbers and matrices alone: no graph, no threads. They are a crate of their own, so that they are compiled to
+//! vector code in every profile, and in seconds.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `family.rs` | [`Family`]: the CPUs that there are kernels for |
+//! | `int8/` | a linear layer with int8 weights: rows quantized as they come, the answer finished as it is made |
+//! | `product.rs` | matrix products in f32 |
+//! | `math.rs` | e^x and the normal distribution, as vector code |
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::float_cmp,
+        reason = "tests unwrap freely, and what is to be the same is compared as the same"
+    )
+)]
+#![allow(
+    clippy::inline_always,
+    reason = "what is called in a loop, and what is dispatched to a machine's vectors, is to become part of its vector code"
+)]
+
+mod family;
+pub mod int8;
+pub mod math;
+pub mod product;
+pub mod vectorized;
+
+pub use family::Family;
