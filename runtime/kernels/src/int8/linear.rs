@@ -117,11 +117,7 @@ pub(super) fn walk<D: Dot>(job: Job) {
                 for (i, sums) in sums.chunks_exact(columns).enumerate().take(count) {
                     let mut out = out.row_mut(top + tile + i);
                     let out = &mut out.as_slice_mut().unwrap_or(&mut [])[left..left + width];
-                    let Row { scale: row_scale, zero } = rows[tile + i];
-                    for (c, out) in out.iter_mut().enumerate() {
-                        let sum = sums[c] - (zero - D::SHIFT) * column_sums[c];
-                        *out = (sum as f32 * row_scale).mul_add(scale[c], bias[c]);
-                    }
+                    scaled(sums, rows[tile + i], D::SHIFT, column_sums, scale, bias, out);
                     finished(finish, top + tile + i, left, out);
                 }
             }
@@ -130,6 +126,23 @@ pub(super) fn walk<D: Dot>(job: Job) {
     D::give_back(scratch, values);
     scratch.rows = rows;
     scratch.sums = sums;
+}
+
+/// A row of sums to what they stand for. `shift` is what the row's bytes had lost.
+#[inline(always)]
+fn scaled(
+    sums: &[i32],
+    row: Row,
+    shift: i32,
+    column_sums: &[i32],
+    scale: &[f32],
+    bias: &[f32],
+    out: &mut [f32],
+) {
+    let zero = row.zero - shift;
+    for ((((out, sum), column_sum), scale), bias) in out.iter_mut().zip(sums).zip(column_sums).zip(scale).zip(bias) {
+        *out = ((sum - zero * column_sum) as f32 * row.scale).mul_add(*scale, *bias);
+    }
 }
 
 /// Finishes a row of a tile.
