@@ -7,6 +7,8 @@
 //! | --- | --- |
 //! | `family.rs` | [`Family`]: the CPUs that there are kernels for |
 //! | `int8/` | a linear layer with int8 weights: rows quantized as they come, the answer finished as it is made |
+//! | `attention.rs` | a head's attention |
+//! | `layer_norm.rs` | layer norm |
 //! | `product.rs` | matrix products in f32 |
 //! | `math.rs` | e^x and the normal distribution, as vector code |
 #![cfg_attr(
@@ -22,8 +24,10 @@
     reason = "what is called in a loop, and what is dispatched to a machine's vectors, is to become part of its vector code"
 )]
 
+pub mod attention;
 mod family;
 pub mod int8;
+pub mod layer_norm;
 pub mod math;
 pub mod product;
 pub mod vectorized;

@@ -40,6 +40,20 @@ pub fn normal(x: f32) -> (f32, f32) {
     (below, bell * 0.398_942_3)
 }
 
+/// The largest of some numbers; below all of them if there are none.
+#[inline(always)]
+pub fn most(x: &[f32]) -> f32 {
+    const LANES: usize = 16;
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let (whole, rest) = x.as_chunks::<LANES>();
+    for chunk in whole {
+        for lane in 0..LANES {
+            lanes[lane] = if chunk[lane] > lanes[lane] { chunk[lane] } else { lanes[lane] };
+        }
+    }
+    lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
+}
+
 /// Sum of `f(i)` over `0..len`, in lanes, so that additions do not wait for each other.
 #[inline(always)]
 pub fn sum(len: usize, f: impl Fn(usize) -> f32) -> f32 {
@@ -93,6 +107,10 @@ mod tests {
     fn lanes_leave_nothing_out() {
         for len in [0, 1, 15, 16, 17, 40] {
             assert_eq!(sum(len, |i| i as f32), (0..len).sum::<usize>() as f32);
+            for largest in 0..len {
+                let x: Vec<f32> = (0..len).map(|i| if i == largest { -1.0 } else { -2.0 }).collect();
+                assert_eq!(most(&x), -1.0);
+            }
         }
     }
 }
