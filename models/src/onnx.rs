@@ -8,6 +8,7 @@
 //! <https://github.com/onnx/onnx/blob/main/onnx/onnx.proto>
 
 mod build;
+mod file;
 
 pub use prost::Message;
 pub use prost::bytes::Bytes;

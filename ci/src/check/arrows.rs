@@ -8,9 +8,10 @@ use crate::workspace::{Package, Workspace, has_extension};
 /// Each crate of the workspace, and the crates of the workspace that it may use.
 const ARROWS: &[(&str, &[&str])] = &[
     ("glimpse-models", &[]),
-    ("glimpse-runtime", &["glimpse-models"]),
-    ("glimpse-export", &["glimpse-export-kernels", "glimpse-models", "glimpse-runtime"]),
-    ("glimpse-export-kernels", &[]),
+    ("glimpse-kernels", &[]),
+    ("glimpse-runtime", &["glimpse-kernels", "glimpse-models"]),
+    ("glimpse-export", &["glimpse-export-kernels", "glimpse-kernels", "glimpse-models", "glimpse-runtime"]),
+    ("glimpse-export-kernels", &["glimpse-kernels"]),
     ("glimpse", &["glimpse-models", "glimpse-runtime"]),
     ("glimpse-ci", &[]),
 ];
@@ -31,7 +32,7 @@ const FENCES: &[Fence] = &[
     // The contract speaks of shapes and files: it needs no tensor library.
     Fence {
         name: "ndarray",
-        crates: &["glimpse-runtime", "glimpse-export", "glimpse-export-kernels", "glimpse"],
+        crates: &["glimpse-kernels", "glimpse-runtime", "glimpse-export", "glimpse"],
         sources: &["runtime/", "export/", "edge-apps/"],
     },
     // Training and export stand on burn alone: two commands ask the runtime, because what they measure is a finished
@@ -47,6 +48,8 @@ const FENCES: &[Fence] = &[
             "export/src/command/blend.rs",
             // the membrane that a model is trained upon
             "export/src/data/batch.rs",
+            // what the process has held
+            "export/src/speed",
             "export/src/probe",
             "export/src/command/probe.rs",
             "export/tests/",

@@ -1,6 +1,6 @@
 //! A step of `AdamW` in one pass over a parameter.
 
-use super::vectorized::vectorized;
+use glimpse_kernels::vectorized::vectorized;
 
 /// The numbers of a step.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,6 @@
 //! The gradient of a linear layer's bias.
 
-use super::vectorized::vectorized;
+use glimpse_kernels::vectorized::vectorized;
 
 /// The sum of all rows: the gradient of the bias.
 ///

@@ -1,8 +1,8 @@
 //! GELU and its gradient.
 
-use super::vectorized::vectorized;
+use glimpse_kernels::vectorized::vectorized;
 
-use super::math::normal;
+use glimpse_kernels::math::normal;
 
 /// `x·Φ(x)`.
 #[must_use]

@@ -1,8 +1,8 @@
 //! Layer norm and its gradient.
 
-use super::vectorized::vectorized;
+use glimpse_kernels::vectorized::vectorized;
 
-use super::math::sum;
+use glimpse_kernels::math::sum;
 
 /// # Shapes
 /// - `x`: `[R, C]`

@@ -13,6 +13,3 @@ pub mod attention;
 pub mod bias;
 pub mod gelu;
 pub mod layer_norm;
-mod math;
-pub mod product;
-mod vectorized;

@@ -67,6 +67,8 @@ pub struct Args {
 /// # Errors
 /// When the weights cannot be read or do not fit, or the bundle cannot be written.
 pub fn run(args: &Args) -> anyhow::Result<()> {
+    #[cfg(unix)]
+    give_memory_back()?;
     let (source, out) = (&args.source, &args.out);
     ensure!(args.force || !out.exists(), "{} exists already: --force replaces it", out.display());
     let text = |path: &PathBuf| std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()));
@@ -105,4 +107,22 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         println!("{report}");
     }
     Ok(())
+}
+
+/// Starts the program anew with an allocator that gives freed memory back at once. An import moves all weights from one
+/// form into the next, several times over; what it has freed is to be there for the next form.
+#[cfg(unix)]
+fn give_memory_back() -> anyhow::Result<()> {
+    use std::env;
+    use std::os::unix::process::CommandExt as _;
+    use std::process::Command;
+
+    const SETTING: &str = "MIMALLOC_PURGE_DELAY";
+    const AT_ONCE: &str = "0";
+    if env::var(SETTING).is_ok_and(|delay| delay == AT_ONCE) {
+        return Ok(());
+    }
+    let program = env::current_exe().context("finding this program's own file")?;
+    // returns only if it could not
+    Err(Command::new(program).args(env::args_os().skip(1)).env(SETTING, AT_ONCE).exec()).context("starting anew")
 }

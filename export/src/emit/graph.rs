@@ -3,19 +3,14 @@
 use std::collections::BTreeSet;
 
 use glimpse_models::onnx::{
-    AttributeProto, Dimension, GraphProto, IR_VERSION, Message, ModelProto, NodeProto, OPSET_VERSION,
-    OperatorSetIdProto, TensorProto, ValueInfoProto, data_type,
+    AttributeProto, Dimension, GraphProto, IR_VERSION, ModelProto, NodeProto, OPSET_VERSION, OperatorSetIdProto,
+    TensorProto, ValueInfoProto, data_type,
 };
 
 use glimpse_models::PatchGrid;
-use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
 use crate::model::sin_cos_positions;
 use crate::weights::Weights;
-
-/// Numbers of the fields in `onnx.proto`: `ModelProto.graph` and `GraphProto.initializer`.
-const MODEL_GRAPH: u32 = 7;
-const GRAPH_INITIALIZER: u32 = 5;
 
 /// A graph that is being written. Values go by name; each method that adds a node returns the name of what it makes.
 pub struct GraphBuilder<'a> {
@@ -139,38 +134,22 @@ impl<'a> GraphBuilder<'a> {
             last.output = vec![name.to_owned()];
         }
         self.graph.output.push(ValueInfoProto::tensor(name, data_type::FLOAT, shape));
-        encode(self.graph)
+        let model = ModelProto {
+            ir_version: IR_VERSION,
+            producer_name: "glimpse-export".to_owned(),
+            producer_version: env!("CARGO_PKG_VERSION").to_owned(),
+            opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET_VERSION }],
+            graph: Some(self.graph),
+            ..ModelProto::default()
+        };
+        model.into_file()
     }
-}
-
-/// Encodes an ONNX file, each constant freed as soon as it is written: a large model is in memory once.
-fn encode(mut graph: GraphProto) -> Vec<u8> {
-    let constants = std::mem::take(&mut graph.initializer);
-    let model = ModelProto {
-        ir_version: IR_VERSION,
-        producer_name: "glimpse-export".to_owned(),
-        producer_version: env!("CARGO_PKG_VERSION").to_owned(),
-        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET_VERSION }],
-        ..ModelProto::default()
-    };
-    let delimited = |len: usize| 1 + encoded_len_varint(len as u64) + len;
-    let graph_len = graph.encoded_len() + constants.iter().map(|c| delimited(c.encoded_len())).sum::<usize>();
-    let mut file = Vec::with_capacity(model.encoded_len() + delimited(graph_len));
-    // A vector grows as it must, so that writing into it cannot fail.
-    model.encode_raw(&mut file);
-    encode_key(MODEL_GRAPH, WireType::LengthDelimited, &mut file);
-    encode_varint(graph_len as u64, &mut file);
-    graph.encode_raw(&mut file);
-    for constant in constants {
-        encode_key(GRAPH_INITIALIZER, WireType::LengthDelimited, &mut file);
-        encode_varint(constant.encoded_len() as u64, &mut file);
-        constant.encode_raw(&mut file);
-    }
-    file
 }
 
 #[cfg(test)]
 mod tests {
+    use glimpse_models::onnx::Message as _;
+
     use super::*;
 
     #[test]

@@ -13,8 +13,8 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex, TensorMetadata as _};
 use burn::tensor::TensorData;
-use glimpse_export_kernels::product::{Finish, Matrix, product};
 use glimpse_export_kernels::{attention, bias, gelu, layer_norm};
+use glimpse_kernels::product::{Finish, Matrix, product};
 
 use super::{BlockOps, sizes, tensor, values};
 

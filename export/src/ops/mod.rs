@@ -12,7 +12,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{Device, Tensor, TensorData, activation, module, s};
 use glimpse_export_kernels as kernels;
-use kernels::product::{Finish, Matrix, product};
+use glimpse_kernels::product::{Finish, Matrix, product};
 
 use crate::model::Products;
 

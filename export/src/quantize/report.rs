@@ -106,8 +106,8 @@ impl LayerReport {
             shape: layer.shape,
             relative_rms_error: layer.relative_rms_error,
             max_error: layer.max_error,
-            bytes_f32: 4 * layer.quantized.codes.len(),
-            bytes_int8: layer.quantized.codes.len() + (4 + 1) * outputs,
+            bytes_f32: 4 * layer.shape[0] * layer.shape[1],
+            bytes_int8: layer.shape[0] * layer.shape[1] + (4 + 1) * outputs,
         }
     }
 }

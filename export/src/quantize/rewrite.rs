@@ -1,6 +1,6 @@
 //! A graph's linear weights, moved into int8 behind `DequantizeLinear`; everything else stays as it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, bail, ensure};
 use glimpse_models::onnx::{AttributeProto, Bytes, GraphProto, Message, ModelProto, NodeProto, TensorProto, data_type};
@@ -15,8 +15,6 @@ pub struct Layer {
     pub name: String,
     /// `[K, M]`.
     pub shape: [usize; 2],
-    /// The weights in int8.
-    pub quantized: Quantized,
     /// Root of the mean squared error over that of the mean squared weight.
     pub relative_rms_error: f64,
     /// The largest error of a weight.
@@ -24,12 +22,11 @@ pub struct Layer {
 }
 
 impl Layer {
-    fn new(name: String, shape: [usize; 2], weights: &[f32]) -> Self {
-        let quantized = Quantized::from_weights(weights, shape[1]);
+    fn new(name: String, shape: [usize; 2], weights: &[f32], quantized: &Quantized) -> Self {
         let wide = quantized.widened();
         let errors = weights.iter().zip(&wide).map(|(a, b)| f64::from((a - b).abs()));
         let max_error = errors.fold(0.0, f64::max);
-        Self { name, shape, quantized, relative_rms_error: relative_error(weights, &wide), max_error }
+        Self { name, shape, relative_rms_error: relative_error(weights, &wide), max_error }
     }
 }
 
@@ -41,19 +38,22 @@ impl Layer {
 pub fn quantize_graph(onnx: &Bytes) -> anyhow::Result<(Vec<u8>, Vec<Layer>)> {
     let mut model = ModelProto::decode(onnx.clone()).context("the graph is no ONNX file")?;
     let graph = model.graph.as_mut().context("the ONNX file has no graph")?;
-    let layers = linear_layers(graph)?;
+    let (layers, constants) = linear_layers(graph)?;
     ensure!(!layers.is_empty(), "the graph has no linear weight in f32 to quantize");
-    put_in(graph, &layers);
-    Ok((model.encode_to_vec(), layers))
+    put_in(graph, constants);
+    Ok((model.into_file(), layers))
 }
 
+/// What stands for a weight in int8, by the weight's name.
+type Constants = BTreeMap<String, [TensorProto; 3]>;
+
 /// Quantizes the 2-D f32 constants on the right of a `MatMul`, each once.
-fn linear_layers(graph: &GraphProto) -> anyhow::Result<Vec<Layer>> {
+fn linear_layers(graph: &GraphProto) -> anyhow::Result<(Vec<Layer>, Constants)> {
     let constants: BTreeMap<&str, &TensorProto> = graph.initializer.iter().map(|c| (c.name.as_str(), c)).collect();
-    let mut layers: Vec<Layer> = Vec::new();
+    let (mut layers, mut found) = (Vec::new(), Constants::new());
     for node in graph.node.iter().filter(|node| node.op_type == "MatMul") {
         let Some(&constant) = node.input.get(1).and_then(|name| constants.get(name.as_str())) else { continue };
-        let known = layers.iter().any(|layer| layer.name == constant.name);
+        let known = found.contains_key(&constant.name);
         if constant.data_type != data_type::FLOAT || constant.dims.len() != 2 || known {
             continue;
         }
@@ -66,25 +66,27 @@ fn linear_layers(graph: &GraphProto) -> anyhow::Result<Vec<Layer>> {
             weights.len()
         );
         ensure!(weights.iter().all(|w| w.is_finite()), "weight `{}` holds a number that is not finite", constant.name);
-        layers.push(Layer::new(constant.name.clone(), shape, &weights));
+        let quantized = Quantized::from_weights(&weights, shape[1]);
+        layers.push(Layer::new(constant.name.clone(), shape, &weights, &quantized));
+        found.insert(constant.name.clone(), int8_constants(&constant.name, shape, &quantized));
     }
-    Ok(layers)
+    Ok((layers, found))
 }
 
 /// Replaces the layers' constants, and puts the node that widens each of them before the first node that reads it.
-fn put_in(graph: &mut GraphProto, layers: &[Layer]) {
-    let mut waiting: BTreeMap<&str, &Layer> = layers.iter().map(|layer| (layer.name.as_str(), layer)).collect();
+fn put_in(graph: &mut GraphProto, mut constants: Constants) {
+    let mut waiting: BTreeSet<String> = constants.keys().cloned().collect();
     let old = std::mem::take(&mut graph.initializer);
     for constant in old {
-        match waiting.get(constant.name.as_str()) {
-            Some(layer) => graph.initializer.extend(int8_constants(layer)),
+        match constants.remove(&constant.name) {
+            Some(int8) => graph.initializer.extend(int8),
             None => graph.initializer.push(constant),
         }
     }
     let old = std::mem::take(&mut graph.node);
     for node in old {
         for input in &node.input {
-            if waiting.remove(input.as_str()).is_some() {
+            if waiting.remove(input) {
                 graph.node.push(widen(input));
             }
         }
@@ -92,12 +94,12 @@ fn put_in(graph: &mut GraphProto, layers: &[Layer]) {
     }
 }
 
-fn int8_constants(layer: &Layer) -> [TensorProto; 3] {
-    let [codes, scale, zero] = constant_names(&layer.name);
-    let outputs = layer.shape[1];
+fn int8_constants(name: &str, shape: [usize; 2], quantized: &Quantized) -> [TensorProto; 3] {
+    let [codes, scale, zero] = constant_names(name);
+    let outputs = shape[1];
     [
-        TensorProto::from_i8(&codes, &layer.shape, &layer.quantized.codes),
-        TensorProto::from_f32(&scale, &[outputs], &layer.quantized.scales),
+        TensorProto::from_i8(&codes, &shape, &quantized.codes),
+        TensorProto::from_f32(&scale, &[outputs], &quantized.scales),
         // The zero point may be left out, but some runtimes read its absence as uint8.
         TensorProto::from_i8(&zero, &[outputs], &vec![0; outputs]),
     ]

@@ -31,8 +31,11 @@ impl Quantized {
     pub fn from_weights(weights: &[f32], outputs: usize) -> Self {
         let column = |m: usize| -> Vec<f32> { weights.iter().skip(m).step_by(outputs).copied().collect() };
         let scales: Vec<f32> = (0..outputs).into_par_iter().map(|m| best_scale(&column(m))).collect();
-        let codes =
-            weights.chunks(outputs).flat_map(|row| row.iter().zip(&scales).map(|(&w, &s)| code(w, s))).collect();
+        // of the right length from the start: a matrix that grows takes twice its memory
+        let mut codes = Vec::with_capacity(weights.len());
+        for row in weights.chunks(outputs) {
+            codes.extend(row.iter().zip(&scales).map(|(&w, &s)| code(w, s)));
+        }
         Self { codes, scales }
     }
 
@@ -42,8 +45,11 @@ impl Quantized {
     /// - returns `[K, M]`, row-major
     #[must_use]
     pub fn widened(&self) -> Vec<f32> {
-        let rows = self.codes.chunks(self.scales.len());
-        rows.flat_map(|row| row.iter().zip(&self.scales).map(|(&code, &scale)| f32::from(code) * scale)).collect()
+        let mut weights = Vec::with_capacity(self.codes.len());
+        for row in self.codes.chunks(self.scales.len()) {
+            weights.extend(row.iter().zip(&self.scales).map(|(&code, &scale)| f32::from(code) * scale));
+        }
+        weights
     }
 }
 

@@ -130,15 +130,7 @@ pub(super) fn walk<D: Dot>(job: Job) {
 
 /// A row of sums to what they stand for. `shift` is what the row's bytes had lost.
 #[inline(always)]
-fn scaled(
-    sums: &[i32],
-    row: Row,
-    shift: i32,
-    column_sums: &[i32],
-    scale: &[f32],
-    bias: &[f32],
-    out: &mut [f32],
-) {
+fn scaled(sums: &[i32], row: Row, shift: i32, column_sums: &[i32], scale: &[f32], bias: &[f32], out: &mut [f32]) {
     let zero = row.zero - shift;
     for ((((out, sum), column_sum), scale), bias) in out.iter_mut().zip(sums).zip(column_sums).zip(scale).zip(bias) {
         *out = ((sum - zero * column_sum) as f32 * row.scale).mul_add(*scale, *bias);
