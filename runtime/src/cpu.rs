@@ -2,6 +2,7 @@
 
 mod buffer;
 mod classifier;
+mod fuse;
 mod plan;
 mod threads;
 

@@ -2,11 +2,10 @@
 
 use glimpse_models::{Classifier, ModelSpec};
 use tract_onnx::prelude::{
-    DatumExt as _, Framework as _, InferenceModelExt as _, RunOptions, TValue, ToDim as _, TractResult,
-    TypedSimpleState, tvec,
+    DatumExt as _, InferenceModelExt as _, RunOptions, TValue, ToDim as _, TractResult, TypedSimpleState, tvec,
 };
 
-use super::Threads;
+use super::{Threads, fuse};
 
 /// A classifier ready to run, for any number of tokens.
 #[derive(Debug)]
@@ -19,8 +18,7 @@ pub(crate) struct ClassifierPlan {
 impl ClassifierPlan {
     /// Reads and optimizes a classifier's ONNX file; the token count stays a symbol.
     pub(crate) fn new(classifier: &Classifier, spec: &ModelSpec, onnx: &[u8], threads: &Threads) -> TractResult<Self> {
-        let mut file = onnx;
-        let mut graph = tract_onnx::onnx().model_for_read(&mut file)?;
+        let mut graph = fuse::read(onnx)?;
         let tokens = graph.symbols.sym("N").to_dim() + 1;
         graph.set_input_fact(0, f32::fact([tokens, spec.encoder().width.to_dim()]).into())?;
         let options = RunOptions { executor: Some(threads.executor()), ..RunOptions::default() };

@@ -2,11 +2,11 @@
 
 use glimpse_models::{ModelSpec, Part};
 use tract_onnx::prelude::{
-    Datum, DatumExt as _, Framework as _, InferenceFact, InferenceModelExt as _, RunOptions, TDim, TValue, ToDim as _,
-    TractResult, TypedSimpleState, tvec,
+    Datum, DatumExt as _, InferenceFact, InferenceModelExt as _, RunOptions, TDim, TValue, ToDim as _, TractResult,
+    TypedSimpleState, tvec,
 };
 
-use super::Threads;
+use super::{Threads, fuse};
 
 /// A graph ready to run, with the state that it keeps from run to run.
 #[derive(Debug)]
@@ -18,8 +18,7 @@ impl Plan {
     /// Reads and optimizes a part's ONNX file. The token count stays a symbol, so that there is one plan and one packed
     /// copy of the weights however many patches are visible.
     pub(crate) fn new(part: Part, spec: &ModelSpec, onnx: &[u8], threads: &Threads) -> TractResult<Self> {
-        let mut file = onnx;
-        let mut graph = tract_onnx::onnx().model_for_read(&mut file)?;
+        let mut graph = fuse::read(onnx)?;
         let visible = graph.symbols.sym("N").to_dim();
         for (index, fact) in inputs(part, spec, &visible).into_iter().enumerate() {
             graph.set_input_fact(index, fact)?;
