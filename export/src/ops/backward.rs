@@ -9,7 +9,7 @@ use burn::backend::autodiff::checkpoint::retro_forward::RetroForward;
 use burn::backend::autodiff::checkpoint::state::BackwardStates;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex, TensorMetadata as _};
 use burn::tensor::TensorData;
@@ -28,7 +28,7 @@ impl<C: CheckpointStrategy> BlockOps for Autodiff<Flex, C> {
         epsilon: f64,
     ) -> FloatTensor<Self> {
         let nodes = [x.node(), weight.node(), bias.node()];
-        let anew = LayerNormAnew { parents: nodes.each_ref().map(|node| node.id()), epsilon };
+        let anew = LayerNormAnew { parents: nodes.each_ref().map(NodeGuard::id), epsilon };
         let prepared = LayerNorm.prepare::<C>(nodes).memory_bound().retro_forward(anew).parents([&x, &weight, &bias]);
         match prepared.stateful() {
             OpsKind::Tracked(mut prep) => {

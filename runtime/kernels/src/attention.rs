@@ -28,7 +28,7 @@ pub struct Heads<'a> {
     tokens: usize,
     /// `C`
     width: usize,
-    heads: usize,
+    count: usize,
 }
 
 impl<'a> Heads<'a> {
@@ -37,16 +37,16 @@ impl<'a> Heads<'a> {
     /// # Shapes
     /// - `qkv`: `[T, 3·C]`
     #[must_use]
-    pub fn new(qkv: &'a [f32], width: usize, heads: usize) -> Option<Self> {
+    pub fn new(qkv: &'a [f32], width: usize, count: usize) -> Option<Self> {
         let tokens = qkv.len().checked_div(3 * width)?;
-        let fits = heads > 0 && width.is_multiple_of(heads) && qkv.len() == tokens * 3 * width;
-        fits.then_some(Self { qkv, tokens, width, heads })
+        let fits = count > 0 && width.is_multiple_of(count) && qkv.len() == tokens * 3 * width;
+        fits.then_some(Self { qkv, tokens, width, count })
     }
 
     /// Columns of a head.
     #[must_use]
     pub const fn head_width(&self) -> usize {
-        self.width / self.heads
+        self.width / self.count
     }
 
     /// A part (0: queries, 1: keys, 2: values) of a head, from a row on.
@@ -79,7 +79,7 @@ pub struct Scratch {
 /// Vaswani et al. 2017, arXiv:1706.03762, section 3.2.
 pub fn attend(heads: Heads, head: usize, first: usize, scale: f32, scratch: &mut Scratch, out: ArrayViewMut2<f32>) {
     let (rows, d) = out.dim();
-    assert!(head < heads.heads && first + rows <= heads.tokens && d == heads.head_width(), "a head's own rows");
+    assert!(head < heads.count && first + rows <= heads.tokens && d == heads.head_width(), "a head's own rows");
     assert!(out.strides()[1] == 1 || d <= 1, "rows without gaps");
     Arch::new().dispatch(Attend { heads, head, first, scale, scratch, out });
 }

@@ -6,6 +6,7 @@ const ROUND: f32 = 12_582_912.0;
 const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
 
 /// e^x for `x` of at most 0; below −87, where f32 runs out, it is as good as 0.
+#[must_use]
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     let x = x.max(-87.0);
@@ -26,6 +27,7 @@ pub fn exp(x: f32) -> f32 {
 ///
 /// # Source
 /// Abramowitz and Stegun 1964, 7.1.26: within 1.5e-7 of erf.
+#[must_use]
 #[inline(always)]
 pub fn normal(x: f32) -> (f32, f32) {
     let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
@@ -41,6 +43,7 @@ pub fn normal(x: f32) -> (f32, f32) {
 }
 
 /// The largest of some numbers; below all of them if there are none.
+#[must_use]
 #[inline(always)]
 pub fn most(x: &[f32]) -> f32 {
     const LANES: usize = 16;
@@ -55,6 +58,7 @@ pub fn most(x: &[f32]) -> f32 {
 }
 
 /// Sum of `f(i)` over `0..len`, in lanes, so that additions do not wait for each other.
+#[must_use]
 #[inline(always)]
 pub fn sum(len: usize, f: impl Fn(usize) -> f32) -> f32 {
     const LANES: usize = 16;

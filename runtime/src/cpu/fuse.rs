@@ -64,7 +64,7 @@ mod tests {
         let bundle = Bundle::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/glimpse-tiny")).unwrap();
         let spec = bundle.spec();
         for (part, depth) in [(Part::Encoder, spec.encoder().depth), (Part::Decoder, spec.decoder().unwrap().depth)] {
-            let mut onnx = &bundle.graph(part, Precision::Int8).unwrap()[..];
+            let mut onnx = bundle.graph(part, Precision::Int8).unwrap();
             let mut model = reader().proto_model_for_read(&mut onnx).unwrap();
             let before = model.graph.as_ref().unwrap().node.len();
             assert_eq!(fuse(&mut model), Fused { attentions: depth, layer_norms: 2 * depth + 1 }, "{part}");

@@ -8,7 +8,11 @@ use rayon::prelude::*;
 use tract_linalg::multithread::{Executor, current_tract_executor};
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::{AttributeProto, NodeProto, attribute_proto::AttributeType};
-use tract_onnx::tract_hir::internal::*;
+use tract_onnx::tract_hir::internal::{
+    Datum, DatumExt, EvalContext, EvalOp, Expansion, InferenceOp, InferenceResult, IntoTValue, Op, OutletId, Solver,
+    SpecialOps as _, StaticName, TValue, TVec, Tensor, TensorProxy, TractResult, TypedFact, TypedModel, TypedOp,
+    args_1, as_op, check_input_arity, check_output_arity, expand, format_err, op_as_typed_op, op_out_of_plan, tvec,
+};
 
 use super::graph::{Replacement, Values, int, ints};
 
@@ -149,7 +153,7 @@ impl EvalOp for Attention {
         let (tokens, width) = (qkv.shape()[0], qkv.shape()[1] / 3);
         let values = qkv.try_as_plain_ram()?;
         let heads = Heads::new(values.as_slice::<f32>()?, width, self.heads)
-            .with_context(|| format!("{} heads do not share the width of {:?}", self.heads, qkv.shape()))?;
+            .ok_or_else(|| format_err!("{} heads do not share the width of {:?}", self.heads, qkv.shape()))?;
         let mut mixed = Tensor::zero::<f32>(&[tokens, width])?;
         let mut plain = mixed.try_as_plain_ram_mut()?;
         let mut out = ArrayViewMut2::from_shape((tokens, width), plain.as_slice_mut::<f32>()?)?;

@@ -4,7 +4,11 @@ use glimpse_kernels::layer_norm::layer_norm;
 use tract_linalg::multithread::par_chunks_mut;
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::{GraphProto, NodeProto};
-use tract_onnx::tract_hir::internal::*;
+use tract_onnx::tract_hir::internal::{
+    Datum, DatumExt, EvalContext, EvalOp, Expansion, InferenceOp, InferenceResult, IntoTValue, Op, OutletId, Solver,
+    SpecialOps as _, StaticName, TValue, TVec, Tensor, TensorProxy, TractResult, TypedFact, TypedModel, TypedOp,
+    args_3, as_op, check_input_arity, check_output_arity, ensure, expand, op_as_typed_op, op_out_of_plan, tvec,
+};
 
 use super::graph::int;
 

@@ -58,6 +58,7 @@ impl Dot for Avx2 {
 /// # Safety
 /// `rows` holds `R·depth` words, `panel` `depth·COLUMNS` bytes, `sums` at least `R·COLUMNS` numbers; `depth` is a multiple
 /// of [`GROUP`].
+#[expect(clippy::cast_ptr_alignment, reason = "what is loaded by it may lie anywhere")]
 #[target_feature(enable = "avx2,fma")]
 unsafe fn tile<const R: usize>(rows: &[i16], depth: usize, panel: &[i8], sums: &mut [i32]) {
     let mut tile = [[_mm256_setzero_si256(); VECTORS]; R];

@@ -56,6 +56,7 @@ impl Dot for Avx512Vnni {
 /// # Safety
 /// `rows` holds `R·depth` bytes, `panel` `depth·COLUMNS`, `sums` at least `R·COLUMNS` numbers; `depth` is a multiple of
 /// [`GROUP`].
+#[expect(clippy::cast_ptr_alignment, reason = "what is loaded by it may lie anywhere")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
 unsafe fn tile<const R: usize>(rows: &[u8], depth: usize, panel: &[i8], sums: &mut [i32]) {
     let mut tile = [[_mm512_setzero_si512(); VECTORS]; R];
