@@ -1,9 +1,8 @@
 //! Scaled dot-product attention and its gradient, head by head.
 
-use glimpse_kernels::vectorized::vectorized;
-
 use glimpse_kernels::math::{exp, sum};
 use glimpse_kernels::product::{Finish, Matrix, product_into};
+use glimpse_kernels::vectorized::vectorized;
 
 /// Sizes of an attention's input.
 #[derive(Clone, Copy, Debug)]

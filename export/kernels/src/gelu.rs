@@ -1,8 +1,7 @@
 //! GELU and its gradient.
 
-use glimpse_kernels::vectorized::vectorized;
-
 use glimpse_kernels::math::normal;
+use glimpse_kernels::vectorized::vectorized;
 
 /// `x·Φ(x)`.
 #[must_use]

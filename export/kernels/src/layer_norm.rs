@@ -1,8 +1,8 @@
 //! Layer norm and its gradient.
 
-use glimpse_kernels::vectorized::vectorized;
-
+use glimpse_kernels::layer_norm::{layer_norm, statistics};
 use glimpse_kernels::math::sum;
+use glimpse_kernels::vectorized::vectorized;
 
 /// # Shapes
 /// - `x`: `[R, C]`
@@ -10,18 +10,8 @@ use glimpse_kernels::math::sum;
 /// - returns `[R, C]`
 #[must_use]
 pub fn forward(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f32) -> Vec<f32> {
-    let mut y = x.to_vec();
-    vectorized(
-        #[inline(always)]
-        || {
-            for row in y.chunks_exact_mut(weight.len()) {
-                let (mean, scale) = statistics(row, epsilon);
-                for ((v, weight), bias) in row.iter_mut().zip(weight).zip(bias) {
-                    *v = ((*v - mean) * scale).mul_add(*weight, *bias);
-                }
-            }
-        },
-    );
+    let mut y = vec![0.0; x.len()];
+    layer_norm(x, weight, bias, epsilon, &mut y);
     y
 }
 
@@ -62,13 +52,4 @@ pub fn backward(x: &[f32], weight: &[f32], grad: &[f32], epsilon: f32) -> Gradie
         },
     );
     found
-}
-
-/// A row's mean, and what its distance from it is multiplied by.
-#[inline(always)]
-fn statistics(row: &[f32], epsilon: f32) -> (f32, f32) {
-    let inverse = 1.0 / row.len() as f32;
-    let mean = sum(row.len(), |i| row[i]) * inverse;
-    let variance = sum(row.len(), |i| (row[i] - mean) * (row[i] - mean)) * inverse;
-    (mean, 1.0 / (variance + epsilon).sqrt())
 }

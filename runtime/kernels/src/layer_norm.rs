@@ -27,8 +27,9 @@ pub fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f32, out: &m
 }
 
 /// A row's mean, and what its distance from it is multiplied by.
+#[must_use]
 #[inline(always)]
-fn statistics(row: &[f32], epsilon: f32) -> (f32, f32) {
+pub fn statistics(row: &[f32], epsilon: f32) -> (f32, f32) {
     let inverse = 1.0 / row.len() as f32;
     let mean = sum(row.len(), |i| row[i]) * inverse;
     let variance = sum(row.len(), |i| (row[i] - mean) * (row[i] - mean)) * inverse;
