@@ -61,7 +61,14 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     } else {
         Crew::of_devices(std::slice::from_ref(&found))?
     };
-    let trial = Trial { spec, batch: args.batch, ratio: args.ratio, steps: args.steps, products: args.matmul };
+    let trial = Trial {
+        spec,
+        batch: args.batch,
+        ratio: args.ratio,
+        steps: args.steps,
+        learning_rate: 1e-4,
+        products: args.matmul,
+    };
     let speed = measure(&trial, &crew, &found)?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&speed)?);

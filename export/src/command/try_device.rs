@@ -10,7 +10,7 @@ use anyhow::{Context, bail, ensure};
 use clap::Args as ClapArgs;
 use glimpse_export::device::{CPU, device};
 use glimpse_export::model::Products;
-use glimpse_export::speed::{Trial, take_steps};
+use glimpse_export::speed::{Step, Trial, take_steps};
 use glimpse_export::train::Crew;
 use glimpse_models::{Base, Family, ModelSpec, RawSpec, Transformer};
 use serde::{Deserialize, Serialize};
@@ -87,14 +87,18 @@ fn judged(name: &str, output: &Output, wanted: f64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The loss that a few steps on made-up pictures end with. A wrong forward pass shows in it; a wrong way back only as far as
-/// so few small steps move the loss.
+/// The loss that a few steps on made-up pictures end with.
 fn loss(name: &str) -> anyhow::Result<f64> {
+    Ok(losses(name)?.last().context("no step was taken")?.loss)
+}
+
+/// Steps that go far enough for the loss to fall much: so a wrong way back shows in it, as a wrong forward pass does.
+fn losses(name: &str) -> anyhow::Result<Vec<Step>> {
     let device = device(name)?.autodiff();
     let crew = if name == CPU { Crew::of_cores(&device, 1)? } else { Crew::of_devices(std::slice::from_ref(&device))? };
-    let trial = Trial { spec: spec()?, batch: 4, ratio: 0.5, steps: 3, products: Products::F32 };
-    let steps = take_steps(&trial, &crew, &device)?;
-    Ok(steps.last().context("no step was taken")?.loss)
+    let trial =
+        Trial { spec: spec()?, batch: 4, ratio: 0.5, steps: 8, learning_rate: 1e-2, products: Products::F32 };
+    take_steps(&trial, &crew, &device)
 }
 
 fn spec() -> anyhow::Result<ModelSpec> {
@@ -130,6 +134,13 @@ mod tests {
         let crashed = said("echo early; echo late >&2; kill -SEGV $$");
         assert!(crashed.contains("crashed") && crashed.ends_with("late"), "{crashed}");
         assert_eq!(said("echo 'glimpse-export: no such device' >&2; exit 2"), "no such device");
+    }
+
+    #[test]
+    fn a_trial_goes_far_enough_to_show_a_wrong_way_back() {
+        let losses = losses(CPU).unwrap();
+        let (first, last) = (losses[0].loss, losses.last().unwrap().loss);
+        assert!(last < first * (1.0 - 10.0 * CLOSE), "{losses:?}");
     }
 
     #[test]

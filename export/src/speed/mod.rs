@@ -30,6 +30,8 @@ pub struct Trial {
     pub ratio: f64,
     /// Steps that are timed, after one that is not.
     pub steps: usize,
+    /// How far a step goes.
+    pub learning_rate: f64,
     /// Numbers that matrix products are computed in.
     pub products: Products,
 }
@@ -106,7 +108,7 @@ pub fn take_steps(trial: &Trial, crew: &Crew, device: &Device) -> anyhow::Result
         let started = Instant::now();
         let found = crew.step(&model, &batch, 1.0)?;
         let grads: GradientsParams = found.grads;
-        model = optimizer.step(1e-4, model, grads);
+        model = optimizer.step(trial.learning_rate, model, grads);
         // reading the loss back waits for the device
         let loss = found.loss.into_data().convert::<f64>().try_into_vec::<f64>();
         let loss = loss.ok().and_then(|loss| loss.first().copied()).context("reading the loss back")?;
