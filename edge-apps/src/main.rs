@@ -9,7 +9,9 @@ mod in_order;
 mod painting;
 mod patches;
 mod picture;
+mod plan;
 mod progress;
+mod visible;
 
 use std::process::ExitCode;
 
@@ -30,6 +32,7 @@ enum Command {
     Inpaint(commands::inpaint::Args),
     Features(commands::features::Args),
     Classify(commands::classify::Args),
+    Bench(commands::bench::Args),
     Info(commands::info::Args),
 }
 
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Command::Inpaint(args) => commands::inpaint::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Features(args) => commands::features::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Classify(args) => commands::classify::run(&args),
+        Command::Bench(args) => commands::bench::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Info(args) => commands::info::run(&args).map(|()| ExitCode::SUCCESS),
     };
     match done {

@@ -85,8 +85,8 @@ impl Bundle {
 
     /// The ONNX file of a part in a form, if the bundle has it.
     #[must_use]
-    pub fn graph(&self, part: Part, precision: Precision) -> Option<&[u8]> {
-        self.files.get(&BundleFile::Graph(part, precision)).map(AsRef::as_ref)
+    pub fn graph(&self, part: Part, precision: Precision) -> Option<&Bytes> {
+        self.files.get(&BundleFile::Graph(part, precision))
     }
 
     /// What the bundle says of its classifier; `None` in a model that was not fine-tuned.
@@ -97,8 +97,8 @@ impl Bundle {
 
     /// The ONNX file of the classifier, if the bundle has one.
     #[must_use]
-    pub fn classifier_graph(&self) -> Option<&[u8]> {
-        self.files.get(&BundleFile::Classifier).map(AsRef::as_ref)
+    pub fn classifier_graph(&self) -> Option<&Bytes> {
+        self.files.get(&BundleFile::Classifier)
     }
 
     /// The classes' names in the order of the logits, if the bundle has them.

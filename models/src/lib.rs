@@ -9,7 +9,7 @@
 //!
 //! let bundle = Bundle::open("models/glimpse-tiny")?;
 //! println!("{}: {} patches", bundle.name(), bundle.spec().grid().len());
-//! let encoder: Option<&[u8]> = bundle.graph(Part::Encoder, Precision::Int8);
+//! let encoder: Option<&glimpse_models::onnx::Bytes> = bundle.graph(Part::Encoder, Precision::Int8);
 //! # Ok::<(), glimpse_models::Error>(())
 //! ```
 //!

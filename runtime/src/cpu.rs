@@ -3,10 +3,14 @@
 mod buffer;
 mod classifier;
 mod fuse;
+mod network;
+mod ops;
 mod plan;
 mod threads;
 
 pub(crate) use buffer::Buffer;
+pub use fuse::Step;
 pub(crate) use classifier::ClassifierPlan;
+pub(crate) use network::Network;
 pub(crate) use plan::Plan;
 pub(crate) use threads::Threads;

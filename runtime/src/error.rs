@@ -94,6 +94,15 @@ pub enum Error {
         precision: Precision,
     },
 
+    /// The engine refused an ONNX file, or failed in it.
+    #[error("{doing} the ONNX file: {source}")]
+    Onnx {
+        /// What was being done.
+        doing: &'static str,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+
     /// The model gives features alone.
     #[error("bundle `{bundle}` has no decoder: it gives features and cannot reconstruct")]
     DecoderMissing {

@@ -32,6 +32,7 @@
 //! | `patchify.rs` | [`patchify`], [`unpatchify`]: an image to patches, and back |
 //! | `mask.rs` | [`Mask`]: which patches are visible |
 //! | `model.rs` | [`Model`]: patches to features or to all patches |
+//! | `graph.rs` | [`Graph`]: any ONNX file, run by the same engine |
 //! | `pool.rs` | [`Pool`]: all of a picture's tokens to one row |
 //! | `cpu.rs` | the engine below it |
 //! | `base.rs` | [`base_patches`]: what the model's answer is added to, if to anything |
@@ -56,6 +57,7 @@ mod base;
 mod composite;
 mod cpu;
 mod error;
+mod graph;
 pub mod inpaint;
 mod machine;
 mod mask;
@@ -68,7 +70,9 @@ pub mod reference;
 
 pub use base::base_patches;
 pub use composite::composite;
+pub use cpu::Step;
 pub use error::{Error, Result};
+pub use graph::Graph;
 pub use machine::{Machine, peak_memory_bytes};
 pub use mask::Mask;
 pub use model::{Model, Options};

@@ -2,6 +2,8 @@
 
 use std::thread::available_parallelism;
 
+use glimpse_kernels::Family;
+
 /// The machine that this program runs on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -12,6 +14,8 @@ pub struct Machine {
     pub os: &'static str,
     /// The vector instructions that the CPU has, of those that kernels are written for.
     pub cpu_features: Vec<&'static str>,
+    /// The kernels that int8 is computed with.
+    pub kernels: &'static str,
     /// How many threads a model takes when it is not told: one a core that this process may use.
     pub threads: usize,
 }
@@ -24,6 +28,7 @@ impl Machine {
             arch: std::env::consts::ARCH,
             os: std::env::consts::OS,
             cpu_features: cpu_features(),
+            kernels: Family::best().name(),
             threads: threads(),
         }
     }

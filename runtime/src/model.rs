@@ -6,16 +6,15 @@ use tract_onnx::prelude::{TValue, TractError, TractResult};
 
 use crate::base::{self, base_patches};
 use crate::cpu::{Buffer, ClassifierPlan, Plan, Threads};
-use crate::{Error, Mask, Result};
+use crate::{Error, Mask, Result, Step};
 
 /// How a model is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// Which form of the weights is loaded.
+    /// Which form of the weights is loaded, and what it is multiplied in.
     ///
-    /// - [`Precision::Int8`]: int8 weights. In this release they are widened as they are loaded, and the arithmetic is
-    ///   in f32.
-    /// - [`Precision::F32`]: f32 weights; of a bundle that has the int8 form alone, that one, widened.
+    /// - [`Precision::Int8`]: int8 weights, multiplied with rows that are quantized to bytes as they come.
+    /// - [`Precision::F32`]: f32 weights, multiplied in f32; of a bundle that has the int8 form alone, that one, widened.
     pub precision: Precision,
     /// How many threads a run takes; one a core if `None`. The answer does not depend on it.
     pub threads: Option<usize>,
@@ -42,6 +41,7 @@ pub struct Model {
     patches: Buffer,
     positions: Buffer,
     restore: Buffer,
+    tokens: Buffer,
     answer: Option<TValue>,
     painted: Option<Array2<f32>>,
 }
@@ -58,7 +58,7 @@ impl Model {
         let plan = |part| {
             let missing = || Error::FormMissing { bundle: bundle.name().to_owned(), precision: options.precision };
             let onnx = bundle.graph(part, form).ok_or_else(missing)?;
-            Plan::new(part, bundle.spec(), onnx, &threads).map_err(engine(bundle.name(), part, "planning"))
+            Plan::new(part, bundle.spec(), onnx, options.precision, &threads).map_err(engine(bundle.name(), part, "planning"))
         };
         let classifier = |(classifier, onnx)| {
             ClassifierPlan::new(classifier, bundle.spec(), onnx, &threads)
@@ -74,6 +74,7 @@ impl Model {
             patches: Buffer::default(),
             positions: Buffer::default(),
             restore: Buffer::default(),
+            tokens: Buffer::default(),
             answer: None,
             painted: None,
         })
@@ -97,6 +98,7 @@ impl Model {
             patches: Buffer::default(),
             positions: Buffer::default(),
             restore: Buffer::default(),
+            tokens: Buffer::default(),
             answer: None,
             painted: None,
         })
@@ -106,6 +108,15 @@ impl Model {
     #[must_use]
     pub fn form(&self) -> Precision {
         self.form
+    }
+
+    /// What a part runs, in order: empty for one that the model does not have.
+    #[must_use]
+    pub fn steps(&self, part: Part) -> &[Step] {
+        match part {
+            Part::Encoder => self.encoder.steps(),
+            Part::Decoder => self.decoder.as_ref().map_or(&[], Plan::steps),
+        }
     }
 
     /// What the model is.
@@ -169,6 +180,28 @@ impl Model {
     /// As [`Model::reconstruct`].
     pub fn predict(&mut self, patches: ArrayView2<f32>, mask: &Mask) -> Result<ArrayView2<'_, f32>> {
         let tokens = self.tokens(patches, mask)?;
+        self.restored(tokens, mask)
+    }
+
+    /// [`Model::predict`] from the tokens that [`Model::encode`] gave of the same mask: for those who want both.
+    ///
+    /// # Shapes
+    /// - `tokens`: `[N+1, C]`
+    /// - returns `[L, P·P·3]`, valid until the next call
+    ///
+    /// # Errors
+    /// As [`Model::predict`].
+    pub fn decode(&mut self, tokens: ArrayView2<f32>, mask: &Mask) -> Result<ArrayView2<'_, f32>> {
+        let shape = [mask.visible().len() + 1, self.spec.encoder().width];
+        mask.check_grid(self.grid())?;
+        Error::check_shape("tokens", &shape, tokens.shape())?;
+        let copy = |values: &mut [f32]| values.iter_mut().zip(&tokens).for_each(|(value, token)| *value = *token);
+        let tokens = self.tokens.fill(&shape, copy).map_err(engine(&self.bundle, Part::Decoder, "running"))?;
+        self.restored(tokens, mask)
+    }
+
+    /// Runs the decoder: `[L, P·P·3]`.
+    fn restored(&mut self, tokens: TValue, mask: &Mask) -> Result<ArrayView2<'_, f32>> {
         let missing = || Error::DecoderMissing { bundle: self.bundle.clone() };
         let decoder = self.decoder.as_mut().ok_or_else(missing)?;
         let failed = engine(&self.bundle, Part::Decoder, "running");

@@ -6,66 +6,35 @@ mod golden {
     pub mod case;
 }
 
-use glimpse_models::{Bundle, Part, Precision};
+use glimpse_models::{Part, Precision};
 use glimpse_runtime::reference::tolerance::{F32_RELATIVE_ERROR, INT8_COSINE, INT8_PAINTED_RMS};
 use glimpse_runtime::reference::{self, Weights};
-use ndarray::ArrayView2;
 
 use common::{bundle, model};
 use golden::case::{Case, NAMES, cosine_min, relative_error, rms_error};
 
-fn check(bundle: &Bundle, precision: Precision, right: impl Fn(&str, ArrayView2<f32>, ArrayView2<f32>)) {
-    let mut model = model(bundle, precision, 2);
-    for name in NAMES {
-        let case = Case::read(bundle, name);
-        let patches = case.all_patches();
-        let tokens = model.encode(patches.view(), &case.mask).unwrap();
-        right(&format!("{name}.tokens"), tokens, case.tokens.view());
-        if let Some(expected) = &case.painted {
-            let painted = model.predict(patches.view(), &case.mask).unwrap();
-            right(&format!("{name}.painted"), painted, expected.view());
-        }
-    }
-}
-
 #[test]
 fn int8_points_where_the_golden_answer_does() {
     let bundle = bundle();
-    check(&bundle, Precision::Int8, |name, got, expected| {
-        if name.ends_with("tokens") {
-            let cosine = cosine_min(got, expected);
-            assert!(cosine >= INT8_COSINE, "{name}: cosine {cosine}");
-        } else {
-            let rms = rms_error(got, expected);
-            assert!(rms <= INT8_PAINTED_RMS, "{name}: {rms} normalized units");
-        }
-    });
-}
-
-#[test]
-fn f32_is_the_golden_answer_or_the_int8_form_widened() {
-    let bundle = bundle();
-    if bundle.precisions().contains(&Precision::F32) {
-        check(&bundle, Precision::F32, |name, got, expected| {
-            let error = relative_error(got, expected);
-            assert!(error <= F32_RELATIVE_ERROR, "{name}: relative error {error:e}");
-        });
-    } else {
-        let (mut f32, mut int8) = (model(&bundle, Precision::F32, 1), model(&bundle, Precision::Int8, 1));
-        let case = Case::read(&bundle, "quarter");
+    let mut model = model(&bundle, Precision::Int8, 2);
+    for name in NAMES {
+        let case = Case::read(&bundle, name);
         let patches = case.all_patches();
-        let tokens = f32.encode(patches.view(), &case.mask).unwrap();
-        assert_eq!(tokens, int8.encode(patches.view(), &case.mask).unwrap());
+        let tokens = model.encode(patches.view(), &case.mask).unwrap();
+        let cosine = cosine_min(tokens, case.tokens.view());
+        assert!(cosine >= INT8_COSINE, "{name}.tokens: cosine {cosine}");
+        let Some(expected) = &case.painted else { continue };
+        let rms = rms_error(model.predict(patches.view(), &case.mask).unwrap(), expected.view());
+        assert!(rms <= INT8_PAINTED_RMS, "{name}.painted: {rms} normalized units");
     }
 }
 
 #[test]
-fn the_engine_computes_what_the_reference_does() {
+fn arithmetic_in_f32_gives_what_the_reference_does() {
     let bundle = bundle();
-    let precision = bundle.precisions()[0];
-    let weights = |part| Weights::from_onnx(bundle.graph(part, precision).unwrap()).unwrap();
+    let weights = |part| Weights::from_onnx(bundle.graph(part, bundle.precisions()[0]).unwrap()).unwrap();
     let (spec, encoder) = (bundle.spec(), weights(Part::Encoder));
-    let mut model = model(&bundle, precision, 1);
+    let mut model = model(&bundle, Precision::F32, 1);
     for name in NAMES {
         let case = Case::read(&bundle, name);
         let (positions, restore) = (case.mask.positions(), case.mask.restore());

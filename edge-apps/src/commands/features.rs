@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -13,6 +12,7 @@ use serde::Serialize;
 use crate::bundles;
 use crate::features::{Computed, Existing, Input, Keep, Kind, Part, Recipe, Shard, compute, fingerprint, inputs};
 use crate::progress::progress;
+use crate::visible::Visible;
 
 /// Compute features of pictures: numbers that stand for what is in them, for search, sorting and small classifiers.
 ///
@@ -89,39 +89,6 @@ pub struct Args {
     /// Report on stdout as JSON instead of in words
     #[arg(long)]
     json: bool,
-}
-
-/// How many patches the encoder sees.
-#[derive(Debug, Clone, Copy)]
-enum Visible {
-    All,
-    Count(usize),
-}
-
-impl FromStr for Visible {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.parse() {
-            _ if text == "all" => Ok(Self::All),
-            Ok(0) => Err("the encoder must see a patch: give at least 1".to_owned()),
-            Ok(count) => Ok(Self::Count(count)),
-            Err(_) => Err("a number of patches, or `all`".to_owned()),
-        }
-    }
-}
-
-impl Visible {
-    fn count(self, bundle: &Bundle) -> Result<usize> {
-        let all = bundle.spec().grid().len();
-        match self {
-            Self::All => Ok(all),
-            Self::Count(count) if count <= all => Ok(count),
-            Self::Count(count) => {
-                bail!("--visible {count}: model `{}` has {all} patches; give at most that, or `all`", bundle.name())
-            }
-        }
-    }
 }
 
 /// What is said at the end.

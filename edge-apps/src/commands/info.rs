@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::bundles;
+use crate::plan::show_plan;
 
 /// Show the models inside the program, what they were trained on and how good they are, and the machine.
 #[derive(Debug, clap::Args)]
@@ -14,6 +15,15 @@ pub struct Args {
     /// Show this model alone: one inside the program, or a bundle's folder
     #[arg(long, value_name = "NAME|PATH")]
     model: Option<String>,
+
+    /// Show what runs in a model, operator by operator: what is fused into kernels of Glimpse's, and what is left to tract;
+    /// a model inside the program, a bundle's folder, or any ONNX file
+    #[arg(long, value_name = "NAME|PATH|FILE.onnx", conflicts_with = "model")]
+    plan: Option<String>,
+
+    /// Weights that the plan is for: int8 or f32 [default: int8 where the model has it]
+    #[arg(long, value_name = "PRECISION", requires = "plan")]
+    precision: Option<Precision>,
 
     /// Print JSON
     #[arg(long)]
@@ -33,6 +43,9 @@ struct Info {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<()> {
+    if let Some(model) = &args.plan {
+        return show_plan(model, args.precision, args.json);
+    }
     let bundles = match &args.model {
         Some(model) => vec![bundles::open(model)?],
         None => shipped().iter().map(|name| bundles::open(name)).collect::<Result<Vec<Bundle>>>()?,

@@ -1,5 +1,6 @@
 //! One file a command: its arguments and what it does.
 
+pub mod bench;
 pub mod classify;
 pub mod features;
 pub mod info;

@@ -7,6 +7,8 @@
 //! | --- | --- |
 //! | `family.rs` | [`Family`]: the CPUs that there are kernels for |
 //! | `int8/` | a linear layer with int8 weights: rows quantized as they come, the answer finished as it is made |
+//! | `linear.rs` | a linear layer with f32 weights |
+//! | `finish.rs` | what becomes of either's answer: GELU, a residual |
 //! | `attention.rs` | a head's attention |
 //! | `layer_norm.rs` | layer norm |
 //! | `product.rs` | matrix products in f32 |
@@ -26,10 +28,13 @@
 
 pub mod attention;
 mod family;
+mod finish;
 pub mod int8;
 pub mod layer_norm;
+pub mod linear;
 pub mod math;
 pub mod product;
 pub mod vectorized;
 
 pub use family::Family;
+pub use finish::{Finish, Rows};

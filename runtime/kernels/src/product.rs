@@ -8,15 +8,15 @@ use std::cell::RefCell;
 use pulp::{Arch, Simd, WithSimd};
 
 /// Vectors side by side in a tile.
-const VECTORS: usize = 2;
+pub(crate) const VECTORS: usize = 2;
 /// Rows of a tile where there are 16 vector registers, and where there are 32.
-const TILE_ROWS: [usize; 2] = [6, 12];
+pub(crate) const TILE_ROWS: [usize; 2] = [6, 12];
 /// Values in a vector of the machines with 32 registers that have vectors this long.
-const LONG_VECTOR: usize = 16;
+pub(crate) const LONG_VECTOR: usize = 16;
 /// Most values in a row of a tile.
-const WIDEST: usize = VECTORS * LONG_VECTOR;
+pub(crate) const WIDEST: usize = VECTORS * LONG_VECTOR;
 /// Rows that are multiplied with one panel after the other: few enough for them to stay in a core's own cache.
-const BLOCK_ROWS: usize = 96;
+pub(crate) const BLOCK_ROWS: usize = 96;
 /// Columns that are transposed at a time.
 const AT_ONCE: usize = 8;
 
@@ -117,13 +117,7 @@ impl Product<'_> {
     fn run<S: Simd, const R: usize>(self, simd: S) {
         let Self { m, k, n, a, b, finish, out, stride, left, right } = self;
         let columns = VECTORS * S::F32_LANES;
-        // the panels of `b` are the rows of its transpose, side by side
-        match S::F32_LANES {
-            LONG_VECTOR => pack::<{ VECTORS * LONG_VECTOR }>(right, [n, k], b.t()),
-            8 => pack::<{ VECTORS * 8 }>(right, [n, k], b.t()),
-            4 => pack::<{ VECTORS * 4 }>(right, [n, k], b.t()),
-            _ => pack::<VECTORS>(right, [n, k], b.t()),
-        }
+        pack_right::<S>(right, [k, n], b);
         pack::<R>(left, [m, k], a);
         let panels = S::as_simd_f32s(right).0.as_chunks::<VECTORS>().0;
         let left = left.as_chunks::<R>().0;
@@ -145,6 +139,18 @@ impl Product<'_> {
                 }
             }
         }
+    }
+}
+
+/// Packs a product's right side, `[K, N]`.
+#[inline(always)]
+pub(crate) fn pack_right<S: Simd>(packed: &mut Vec<f32>, [k, n]: [usize; 2], b: Matrix) {
+    // its panels are the rows of its transpose, side by side
+    match S::F32_LANES {
+        LONG_VECTOR => pack::<{ VECTORS * LONG_VECTOR }>(packed, [n, k], b.t()),
+        8 => pack::<{ VECTORS * 8 }>(packed, [n, k], b.t()),
+        4 => pack::<{ VECTORS * 4 }>(packed, [n, k], b.t()),
+        _ => pack::<VECTORS>(packed, [n, k], b.t()),
     }
 }
 
@@ -172,7 +178,7 @@ fn finished<S: Simd>(simd: S, tile: &[S::f32s; VECTORS], finish: Finish, first: 
 
 /// A tile of the answer.
 #[inline(always)]
-fn tile<S: Simd, const R: usize>(simd: S, left: &[[f32; R]], panel: &[[S::f32s; VECTORS]]) -> [[S::f32s; VECTORS]; R] {
+pub(crate) fn tile<S: Simd, const R: usize>(simd: S, left: &[[f32; R]], panel: &[[S::f32s; VECTORS]]) -> [[S::f32s; VECTORS]; R] {
     let mut sums = [[simd.splat_f32s(0.0); VECTORS]; R];
     for (left, right) in left.iter().zip(panel) {
         for i in 0..R {
@@ -191,7 +197,7 @@ fn tile<S: Simd, const R: usize>(simd: S, left: &[[f32; R]], panel: &[[S::f32s; 
 /// - `matrix`: `[rows, k]`
 /// - `packed`: `[⌈rows / W⌉, k, W]`
 #[inline(always)]
-fn pack<const W: usize>(packed: &mut Vec<f32>, [rows, k]: [usize; 2], matrix: Matrix) {
+pub(crate) fn pack<const W: usize>(packed: &mut Vec<f32>, [rows, k]: [usize; 2], matrix: Matrix) {
     let len = rows.div_ceil(W) * k * W;
     if packed.len() < len {
         packed.resize(len, 0.0);

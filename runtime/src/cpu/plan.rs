@@ -1,42 +1,45 @@
-//! A graph, optimized once for every token count.
+//! A part's graph, with the contract's inputs.
 
-use glimpse_models::{ModelSpec, Part};
-use tract_onnx::prelude::{
-    Datum, DatumExt as _, InferenceFact, InferenceModelExt as _, RunOptions, TDim, TValue, ToDim as _, TractResult,
-    TypedSimpleState, tvec,
-};
+use glimpse_models::onnx::Bytes;
+use glimpse_models::{ModelSpec, Part, Precision};
+use tract_onnx::prelude::{Datum, DatumExt as _, InferenceFact, TDim, TValue, ToDim as _, TractResult, tvec};
 
-use super::{Threads, fuse};
+use super::{Network, Step, Threads};
 
-/// A graph ready to run, with the state that it keeps from run to run.
+/// An encoder or a decoder, ready to run.
 #[derive(Debug)]
-pub(crate) struct Plan {
-    state: TypedSimpleState,
-}
+pub(crate) struct Plan(Network);
 
 impl Plan {
-    /// Reads and optimizes a part's ONNX file. The token count stays a symbol, so that there is one plan and one packed
-    /// copy of the weights however many patches are visible.
-    pub(crate) fn new(part: Part, spec: &ModelSpec, onnx: &[u8], threads: &Threads) -> TractResult<Self> {
-        let mut graph = fuse::read(onnx)?;
-        let visible = graph.symbols.sym("N").to_dim();
-        for (index, fact) in inputs(part, spec, &visible).into_iter().enumerate() {
-            graph.set_input_fact(index, fact)?;
-        }
-        let options = RunOptions { executor: Some(threads.executor()), ..RunOptions::default() };
-        let plan = graph.into_optimized()?.into_runnable_with_options(&options)?;
-        Ok(Self { state: plan.spawn()? })
+    /// Reads and optimizes a part's ONNX file.
+    pub(crate) fn new(
+        part: Part,
+        spec: &ModelSpec,
+        onnx: &Bytes,
+        precision: Precision,
+        threads: &Threads,
+    ) -> TractResult<Self> {
+        let network = Network::new(onnx, precision, threads, |graph| {
+            let visible = graph.symbols.sym("N").to_dim();
+            let facts = inputs(part, spec, &visible).into_iter().enumerate();
+            facts.map(|(index, fact)| graph.set_input_fact(index, fact)).collect()
+        })?;
+        Ok(Self(network))
     }
 
     /// The same graph with a state of its own: the weights are shared.
     pub(crate) fn twin(&self) -> TractResult<Self> {
-        Ok(Self { state: self.state.plan().spawn()? })
+        self.0.twin().map(Self)
     }
 
     /// Runs the graph on its two inputs.
     pub(crate) fn run(&mut self, first: TValue, second: TValue) -> TractResult<TValue> {
-        let mut outputs = self.state.run(tvec![first, second])?;
-        Ok(outputs.remove(0))
+        Ok(self.0.run(tvec![first, second])?.remove(0))
+    }
+
+    /// What is run, in order.
+    pub(crate) fn steps(&self) -> &[Step] {
+        self.0.steps()
     }
 }
 

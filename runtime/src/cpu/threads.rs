@@ -28,6 +28,14 @@ impl Threads {
         }
     }
 
+    /// Runs a graph on a thread of the pool, so that its operators find the others at hand.
+    pub(crate) fn run<R: Send>(&self, run: impl FnOnce() -> R + Send) -> R {
+        match &self.0 {
+            Executor::MultiThread(pool) => pool.install(run),
+            _ => run(),
+        }
+    }
+
     /// What tract calls such a pool.
     pub(crate) fn executor(&self) -> Executor {
         self.0.clone()

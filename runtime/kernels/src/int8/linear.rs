@@ -5,40 +5,10 @@ use ndarray::ArrayViewMut2;
 use super::dot::{self, Dot};
 use super::rows::{self, Row};
 use super::weights::Weights;
-use crate::math;
+use crate::finish::{Finish, Rows, finished};
 
 /// Rows that go through one panel after the other: few enough for their bytes to stay in a core's own cache.
 const BLOCK_ROWS: usize = 48;
-
-/// A matrix that lies in memory row by row.
-#[derive(Clone, Copy, Debug)]
-pub struct Rows<'a> {
-    values: &'a [f32],
-    stride: usize,
-}
-
-impl<'a> Rows<'a> {
-    /// Rows that begin `stride` values apart.
-    #[must_use]
-    pub const fn new(values: &'a [f32], stride: usize) -> Self {
-        Self { values, stride }
-    }
-
-    /// Columns of a row.
-    #[inline(always)]
-    fn row(&self, row: usize, columns: std::ops::Range<usize>) -> &'a [f32] {
-        &self.values[row * self.stride..][columns]
-    }
-}
-
-/// What becomes of a layer's answer.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Finish<'a> {
-    /// It goes through GELU.
-    pub gelu: bool,
-    /// This is added to it, after GELU: `[M, n]`, of the same columns as the answer.
-    pub residual: Option<Rows<'a>>,
-}
 
 /// Memory that a call needs for itself, kept from call to call.
 #[derive(Clone, Debug, Default)]
@@ -134,21 +104,5 @@ fn scaled(sums: &[i32], row: Row, shift: i32, column_sums: &[i32], scale: &[f32]
     let zero = row.zero - shift;
     for ((((out, sum), column_sum), scale), bias) in out.iter_mut().zip(sums).zip(column_sums).zip(scale).zip(bias) {
         *out = ((sum - zero * column_sum) as f32 * row.scale).mul_add(*scale, *bias);
-    }
-}
-
-/// Finishes a row of a tile.
-#[inline(always)]
-fn finished(finish: Finish, row: usize, left: usize, out: &mut [f32]) {
-    if finish.gelu {
-        for out in out.iter_mut() {
-            *out *= math::normal(*out).0;
-        }
-    }
-    if let Some(residual) = finish.residual {
-        let residual = residual.row(row, left..left + out.len());
-        for (out, residual) in out.iter_mut().zip(residual) {
-            *out += residual;
-        }
     }
 }

@@ -19,5 +19,5 @@ mod weights;
 #[cfg(test)]
 mod tests;
 
-pub use linear::{Finish, Rows, Scratch, linear};
+pub use linear::{Scratch, linear};
 pub use weights::{MOST_INPUTS, Weights};

@@ -5,7 +5,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64;
 
 use super::*;
-use crate::Family;
+use crate::{Family, Finish, Rows};
 use crate::math;
 
 struct Layer {

@@ -1,45 +1,84 @@
-//! Who makes a value of an ONNX graph, and who reads it.
+//! Who makes a value of an ONNX graph, who reads it, and what is constant.
 
 use std::collections::{HashMap, HashSet};
 
-use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
+use glimpse_models::onnx::{AttributeProto, GraphProto, NodeProto, TensorProto, data_type};
+use tract_onnx::tract_hir::internal::InferenceOp;
+
+use super::{PLACEHOLDER, Step};
+use crate::cpu::ops::{self, Operator};
+
+/// Attributes of a placeholder: which operator of ours it stands for, how that is called, and its widths.
+pub(super) const SLOT: &str = "slot";
+const OPERATOR: &str = "operator";
+const WIDTHS: &str = "widths";
+
+/// A node and its place in the graph.
+pub(super) type Placed<'a> = (usize, &'a NodeProto);
 
 /// A graph's values, by name.
 pub(super) struct Values<'a> {
-    makers: HashMap<&'a str, (usize, &'a NodeProto)>,
-    reads: HashMap<&'a str, usize>,
+    makers: HashMap<&'a str, Placed<'a>>,
+    readers: HashMap<&'a str, Vec<Placed<'a>>>,
+    outputs: HashSet<&'a str>,
     constants: HashMap<&'a str, &'a TensorProto>,
     pub(super) nodes: &'a [NodeProto],
 }
 
 impl<'a> Values<'a> {
     pub(super) fn of(graph: &'a GraphProto) -> Self {
-        let mut reads = HashMap::new();
-        let read = graph.node.iter().flat_map(|node| &node.input).chain(graph.output.iter().map(|output| &output.name));
-        for name in read {
-            *reads.entry(name.as_str()).or_default() += 1;
+        let mut readers: HashMap<_, Vec<_>> = HashMap::new();
+        for (at, node) in graph.node.iter().enumerate() {
+            for name in &node.input {
+                readers.entry(name.as_str()).or_default().push((at, node));
+            }
         }
         let nodes = graph.node.iter().enumerate();
         let made = nodes.flat_map(|(at, node)| node.output.iter().map(move |name| (name.as_str(), (at, node))));
-        let constants = graph.initializer.iter().map(|constant| (constant.name.as_str(), constant)).collect();
-        Self { makers: made.collect(), reads, constants, nodes: &graph.node }
+        let constants = graph.initializer.iter().map(|constant| (constant.name.as_str(), constant));
+        Self {
+            makers: made.collect(),
+            readers,
+            outputs: graph.output.iter().map(|output| output.name.as_str()).collect(),
+            constants: constants.collect(),
+            nodes: &graph.node,
+        }
     }
 
-    /// The node of that type that makes a value which nothing else reads.
-    pub(super) fn only(&self, op_type: &str, value: &str) -> Option<(usize, &'a NodeProto)> {
-        let &(at, node) = self.makers.get(value)?;
-        (node.op_type == op_type && self.reads.get(value) == Some(&1)).then_some((at, node))
+    /// The node that makes a value.
+    pub(super) fn maker(&self, value: &str) -> Option<Placed<'a>> {
+        self.makers.get(value).copied()
+    }
+
+    /// The nodes that read a value; none if it is also an output of the graph.
+    pub(super) fn readers(&self, value: &str) -> &[Placed<'a>] {
+        if self.outputs.contains(value) {
+            return &[];
+        }
+        self.readers.get(value).map_or(&[], Vec::as_slice)
+    }
+
+    /// The node of that type that makes a value which just one node reads.
+    pub(super) fn only(&self, op_type: &str, value: &str) -> Option<Placed<'a>> {
+        self.maker(value).filter(|(_, node)| node.op_type == op_type && self.readers(value).len() == 1)
     }
 
     /// The only node that reads a value, if it is of that type.
-    pub(super) fn reader(&self, op_type: &str, value: &str) -> Option<(usize, &'a NodeProto)> {
-        let (at, node) = self.nodes.iter().enumerate().find(|(_, node)| node.input.iter().any(|name| name == value))?;
-        (node.op_type == op_type && self.reads.get(value) == Some(&1)).then_some((at, node))
+    pub(super) fn reader(&self, op_type: &str, value: &str) -> Option<Placed<'a>> {
+        match self.readers(value) {
+            [(at, node)] if node.op_type == op_type => Some((*at, node)),
+            _ => None,
+        }
+    }
+
+    /// A constant.
+    pub(super) fn constant(&self, name: &str) -> Option<&'a TensorProto> {
+        self.constants.get(name).copied()
     }
 
     /// A constant list of i64.
     pub(super) fn i64s(&self, name: &str) -> Option<Vec<i64>> {
-        let constant = self.constants.get(name)?;
+        let constant = self.constant(name).filter(|constant| constant.data_type == data_type::INT64)?;
         let read = |bytes: &[u8; 8]| i64::from_le_bytes(*bytes);
         Some(if constant.raw_data.is_empty() {
             constant.int64_data.clone()
@@ -48,41 +87,156 @@ impl<'a> Values<'a> {
         })
     }
 
+    /// A constant's f32 values.
+    pub(super) fn f32s(&self, name: &str) -> Option<Vec<f32>> {
+        let constant = self.constant(name).filter(|constant| constant.data_type == data_type::FLOAT)?;
+        let raw = constant.raw_data.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
+        Some(raw.chain(constant.float_data.iter().copied()).collect())
+    }
+
+    /// A constant vector of f32 of that length.
+    pub(super) fn vector(&self, name: &str, len: usize) -> Option<Vec<f32>> {
+        let is_vector = self.constant(name)?.dims == [len as i64];
+        self.f32s(name).filter(|values| is_vector && values.len() == len)
+    }
+
     /// A constant f32 that is alone in its tensor.
     pub(super) fn scalar(&self, name: &str) -> Option<f32> {
-        let constant = self.constants.get(name)?;
-        let raw = constant.raw_data.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
-        let mut values = raw.chain(constant.float_data.iter().copied());
-        let value = values.next();
-        value.filter(|_| values.next().is_none())
+        self.f32s(name).filter(|values| values.len() == 1)?.first().copied()
     }
+
+    /// The other input of a node of two inputs.
+    pub(super) fn other(node: &'a NodeProto, value: &str) -> Option<&'a str> {
+        match node.input.as_slice() {
+            [left, right] if left == value && right != value => Some(right),
+            [left, right] if right == value && left != value => Some(left),
+            _ => None,
+        }
+    }
+}
+
+/// A node's first output.
+pub(super) fn output(node: &NodeProto) -> Option<&str> {
+    node.output.first().map(String::as_str)
+}
+
+/// A node's input.
+pub(super) fn input(node: &NodeProto, index: usize) -> Option<&str> {
+    node.input.get(index).map(String::as_str)
+}
+
+fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> {
+    node.attribute.iter().find(|attribute| attribute.name == name)
 }
 
 /// The numbers of a node's attribute, as far as it has it.
 pub(super) fn ints<'a>(node: &'a NodeProto, name: &str) -> Option<&'a [i64]> {
-    Some(&node.attribute.iter().find(|attribute| attribute.name == name)?.ints)
+    Some(&attribute(node, name)?.ints)
 }
 
 /// The number of a node's attribute, as far as it has it.
 pub(super) fn int(node: &NodeProto, name: &str) -> Option<i64> {
-    Some(node.attribute.iter().find(|attribute| attribute.name == name)?.i)
+    Some(attribute(node, name)?.i)
 }
 
-/// A node to put in the place of others.
+/// The f32 of a node's attribute, as far as it has it.
+pub(super) fn float(node: &NodeProto, name: &str) -> Option<f32> {
+    Some(attribute(node, name)?.f)
+}
+
+/// What a node that stands for an operator of ours says.
+pub(super) struct Placeholder<'a> {
+    pub(super) slot: usize,
+    pub(super) operator: &'a str,
+    /// Values in a row of the input, and of the answer.
+    pub(super) widths: [usize; 2],
+}
+
+/// What a node says, if it stands for an operator of ours.
+pub(super) fn placeholder(node: &NodeProto) -> Option<Placeholder<'_>> {
+    let ours = node.op_type == PLACEHOLDER && node.domain.is_empty();
+    let &[taken, given] = ints(node, WIDTHS).filter(|_| ours)? else { return None };
+    Some(Placeholder {
+        slot: usize::try_from(int(node, SLOT)?).ok()?,
+        operator: str::from_utf8(&attribute(node, OPERATOR)?.s).ok()?,
+        widths: [usize::try_from(taken).ok()?, usize::try_from(given).ok()?],
+    })
+}
+
+/// An operator to put in the place of nodes.
 pub(super) struct Replacement {
-    pub(super) node: NodeProto,
+    operator: Replacing,
+    inputs: Vec<String>,
+    output: String,
     /// Nodes that it replaces; it comes where the last of them stood.
-    pub(super) replaced: Vec<usize>,
+    replaced: Vec<usize>,
 }
 
-/// Puts nodes in the place of others.
-pub(super) fn replace(graph: &mut GraphProto, replacements: Vec<Replacement>) {
-    let gone: HashSet<usize> =
-        replacements.iter().flat_map(|replacement| replacement.replaced.iter().copied()).collect();
-    let mut coming: HashMap<usize, NodeProto> = replacements
-        .into_iter()
-        .filter_map(|replacement| Some((*replacement.replaced.iter().max()?, replacement.node)))
-        .collect();
+/// What comes in the place of nodes.
+enum Replacing {
+    /// An operator.
+    New { operator: Box<dyn InferenceOp>, step: Step, widths: [usize; 2] },
+    /// The one in that slot, which takes more inputs now.
+    Known(usize),
+}
+
+impl Replacement {
+    /// An operator of one input.
+    pub(super) fn new<O: Operator>(operator: O, x: &str, output: &str, replaced: Vec<usize>) -> Self {
+        let step = Step {
+            name: output.to_owned(),
+            operator: O::NAME.to_owned(),
+            detail: operator.detail(),
+            fused: Vec::new(),
+        };
+        let operator = Replacing::New { widths: operator.widths(), operator: ops::node(operator), step };
+        Self { operator, inputs: vec![x.to_owned()], output: output.to_owned(), replaced }
+    }
+
+    /// The operator in a slot, which is among those that are replaced, with these inputs.
+    pub(super) fn extended(slot: usize, inputs: &[&str], output: &str, replaced: Vec<usize>) -> Self {
+        let inputs = inputs.iter().map(|&name| name.to_owned()).collect();
+        Self { operator: Replacing::Known(slot), inputs, output: output.to_owned(), replaced }
+    }
+}
+
+/// Puts operators in the place of nodes; they go into `slots`, what is to be said of each into `made`.
+pub(super) fn replace(
+    graph: &mut GraphProto,
+    replacements: Vec<Replacement>,
+    slots: &mut Vec<Option<Box<dyn InferenceOp>>>,
+    made: &mut Vec<Step>,
+) {
+    let mut gone = HashSet::new();
+    let mut coming = HashMap::new();
+    for Replacement { operator, inputs, output, mut replaced } in replacements {
+        replaced.sort_unstable();
+        gone.extend(replaced.iter().copied());
+        let old = replaced.iter().map(|&at| &graph.node[at]);
+        let (slot, attributes) = match operator {
+            Replacing::New { operator, step, widths } => {
+                let attributes = vec![
+                    AttributeProto::from_i64(SLOT, slots.len() as i64),
+                    AttributeProto::from_text(OPERATOR, &step.operator),
+                    AttributeProto::from_i64s(WIDTHS, &widths.map(|width| width as i64)),
+                ];
+                slots.push(Some(operator));
+                made.push(step);
+                (slots.len() - 1, attributes)
+            }
+            Replacing::Known(slot) => {
+                let known = old.clone().find(|node| placeholder(node).is_some_and(|placed| placed.slot == slot));
+                (slot, known.map(|node| node.attribute.clone()).unwrap_or_default())
+            }
+        };
+        if let Some(step) = made.get_mut(slot) {
+            step.name.clone_from(&output);
+            step.fused.extend(old.filter(|node| placeholder(node).is_none()).map(|node| node.op_type.clone()));
+        }
+        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+        let node = NodeProto::new(PLACEHOLDER, &inputs, &[&output], attributes);
+        coming.extend(replaced.last().map(|&last| (last, node)));
+    }
     let old = std::mem::take(&mut graph.node);
     for (at, node) in old.into_iter().enumerate() {
         if let Some(new) = coming.remove(&at) {
@@ -91,4 +245,31 @@ pub(super) fn replace(graph: &mut GraphProto, replacements: Vec<Replacement>) {
             graph.node.push(node);
         }
     }
+}
+
+/// Takes out nodes and constants that nothing reads any longer.
+pub(super) fn sweep(graph: &mut GraphProto) {
+    let mut read: HashSet<String> = graph.output.iter().map(|output| output.name.clone()).collect();
+    let mut kept = Vec::new();
+    // a node comes after those that it reads from
+    while let Some(node) = graph.node.pop() {
+        if node.output.iter().any(|name| read.contains(name)) {
+            read.extend(node.input.iter().cloned());
+            kept.push(node);
+        }
+    }
+    kept.reverse();
+    graph.node = kept;
+    graph.initializer.retain(|constant| read.contains(&constant.name));
+}
+
+/// What is to be said of a node.
+pub(super) fn step(node: &NodeProto, made: &[Step]) -> Step {
+    let ours = placeholder(node).and_then(|placed| made.get(placed.slot));
+    ours.cloned().unwrap_or_else(|| Step {
+        name: output(node).unwrap_or_default().to_owned(),
+        operator: node.op_type.clone(),
+        detail: String::new(),
+        fused: Vec::new(),
+    })
 }

@@ -1,0 +1,310 @@
+//! `glimpse bench`: how long each stage takes on this machine.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use glimpse_models::{Bundle, BundleFile, ModelSpec, Part, Precision};
+use glimpse_runtime::{
+    Machine, Mask, Model, Options, Preprocessor, base_patches, patchify_into, peak_memory_bytes, unpatchify,
+};
+use ndarray::{Array2, Array3, ArrayView3};
+use serde::Serialize;
+
+use crate::bundles;
+use crate::picture::Picture;
+use crate::visible::Visible;
+
+/// Time each stage of a frame: p50, p95 and p99, the cold start, the memory.
+///
+/// A frame goes through `preprocess` (resize, normalize, cut into patches), `encode` (features), `decode` (all patches) and
+/// `paint` (the patches upon what the model adds them to, back to pixels). Decoder and painting are left out where the model
+/// has no decoder.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  glimpse bench
+  glimpse bench photo.jpg --visible 16 --threads 1 --json
+  glimpse bench --model vit-base --stage encode --runs 50")]
+pub struct Args {
+    /// Picture to measure with [default: a made-up frame of 640×480]
+    #[arg(value_name = "IMAGE")]
+    image: Option<PathBuf>,
+
+    /// How many of the picture's patches the encoder sees
+    #[arg(long, value_name = "N|all", default_value = "all")]
+    visible: Visible,
+
+    /// Time these stages alone, on what the ones before them gave once; may be given several times
+    #[arg(long = "stage", value_enum, value_name = "STAGE")]
+    stages: Vec<Stage>,
+
+    /// Frames that are timed, after a tenth as many that are not
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    runs: u32,
+
+    /// A model inside the program, or a bundle's folder (`glimpse info` lists them)
+    #[arg(long, value_name = "NAME|PATH", default_value = bundles::DEFAULT)]
+    model: String,
+
+    /// Weights to compute with: int8 or f32 [default: int8 where the model has it]
+    #[arg(long, value_name = "PRECISION")]
+    precision: Option<Precision>,
+
+    /// Threads that share a frame's work [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: Option<u32>,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A stage of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+enum Stage {
+    /// Resize, normalize, cut into patches
+    Preprocess,
+    /// Visible patches to tokens
+    Encode,
+    /// Tokens to all patches
+    Decode,
+    /// All patches to a picture
+    Paint,
+}
+
+/// All that is said.
+#[derive(Debug, Serialize)]
+struct Report {
+    version: &'static str,
+    model: String,
+    /// Of the encoder's graph.
+    model_sha256: String,
+    precision: Precision,
+    /// Width and height of the frame.
+    frame_px: [usize; 2],
+    visible: usize,
+    patches: usize,
+    threads: usize,
+    arch: &'static str,
+    cpu_features: Vec<&'static str>,
+    kernels: &'static str,
+    cold_start: ColdStart,
+    runs: u32,
+    stages: Vec<Timed>,
+    peak_memory_bytes: Option<u64>,
+}
+
+/// From nothing to the first features.
+#[derive(Debug, Serialize)]
+struct ColdStart {
+    read_ms: f64,
+    plan_ms: f64,
+    first_answer_ms: f64,
+}
+
+/// A stage's times.
+#[derive(Debug, Serialize)]
+struct Timed {
+    stage: Stage,
+    p50_ms: f64,
+    p95_ms: f64,
+    p99_ms: f64,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Result<()> {
+    let frame = frame(args)?;
+    let start = Instant::now();
+    let bundle = bundles::open(&args.model)?;
+    let read_ms = milliseconds(start);
+    let precision = bundles::precision(&bundle, args.precision);
+    let threads = args.threads.map_or_else(|| Machine::detect().threads, |threads| threads as usize);
+    let options = Options { precision, threads: Some(threads) };
+    let start = Instant::now();
+    let model = Model::load(&bundle, &options).with_context(|| format!("model `{}`", args.model))?;
+    let plan_ms = milliseconds(start);
+
+    let grid = model.grid();
+    let visible = args.visible.count(&bundle)?;
+    let mask = Mask::random(grid, (grid.len() - visible) as f32 / grid.len() as f32, 0)?;
+    let mut bench = Bench::new(model, mask);
+    bench.preprocess(frame.view())?;
+    let start = Instant::now();
+    bench.encode()?;
+    let first_answer_ms = milliseconds(start);
+
+    let stages = stages(args, &bundle)?;
+    let peak_memory_bytes = peak_memory_bytes();
+    let stages = bench.times(frame.view(), &stages, args.runs)?;
+    let machine = Machine::detect();
+    let report = Report {
+        version: env!("CARGO_PKG_VERSION"),
+        model: bundle.name().to_owned(),
+        model_sha256: sha256(&bundle, bench.model.form())?,
+        precision,
+        frame_px: [frame.dim().1, frame.dim().0],
+        visible,
+        patches: grid.len(),
+        threads,
+        arch: machine.arch,
+        cpu_features: machine.cpu_features,
+        kernels: machine.kernels,
+        cold_start: ColdStart { read_ms, plan_ms, first_answer_ms },
+        runs: args.runs,
+        stages,
+        peak_memory_bytes,
+    };
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print(&report);
+    }
+    Ok(())
+}
+
+/// The picture that was named, or a made-up one with some structure.
+fn frame(args: &Args) -> Result<Array3<u8>> {
+    let Some(path) = &args.image else {
+        return Ok(Array3::from_shape_fn((480, 640, 3), |(y, x, channel)| {
+            ((x * (channel + 1) + y * 3) / 2 + (x / 40 + y / 32) % 2 * 90) as u8
+        }));
+    };
+    let rgb = Picture::read_to_look_at(path)?.to_rgb();
+    Ok(ArrayView3::from_shape((rgb.height() as usize, rgb.width() as usize, 3), rgb.as_raw())?.to_owned())
+}
+
+/// The stages that are timed: those asked for, or all that the model has.
+fn stages(args: &Args, bundle: &Bundle) -> Result<Vec<Stage>> {
+    let paints = bundle.spec().decoder().is_some();
+    let needs_decoder = |stage: &Stage| matches!(stage, Stage::Decode | Stage::Paint);
+    if args.stages.is_empty() {
+        return Ok(Stage::value_variants().iter().copied().filter(|stage| paints || !needs_decoder(stage)).collect());
+    }
+    if !paints && args.stages.iter().any(needs_decoder) {
+        bail!("model `{}` has no decoder: it has the stages preprocess and encode", bundle.name());
+    }
+    Ok(args.stages.clone())
+}
+
+fn sha256(bundle: &Bundle, form: Precision) -> Result<String> {
+    let encoder = bundle.manifest().files().get(&BundleFile::Graph(Part::Encoder, form));
+    Ok(encoder.with_context(|| format!("bundle `{}` lists no encoder", bundle.name()))?.sha256.clone())
+}
+
+/// A model, and what each stage leaves for the next one.
+struct Bench {
+    model: Model,
+    spec: ModelSpec,
+    mask: Mask,
+    preprocessor: Preprocessor,
+    patches: Array2<f32>,
+    tokens: Array2<f32>,
+    painted: Array2<f32>,
+}
+
+impl Bench {
+    fn new(model: Model, mask: Mask) -> Self {
+        let spec = *model.spec();
+        let patches = Array2::zeros((spec.grid().len(), spec.grid().patch_len()));
+        let tokens = Array2::zeros((mask.visible().len() + 1, spec.encoder().width));
+        Self { preprocessor: Preprocessor::new(&spec), painted: patches.clone(), model, spec, mask, patches, tokens }
+    }
+
+    fn preprocess(&mut self, frame: ArrayView3<u8>) -> Result<()> {
+        let image = self.preprocessor.image_from_frame(frame)?;
+        Ok(patchify_into(image, self.spec.grid(), self.patches.view_mut())?)
+    }
+
+    fn encode(&mut self) -> Result<()> {
+        self.tokens.assign(&self.model.encode(self.patches.view(), &self.mask)?);
+        Ok(())
+    }
+
+    fn decode(&mut self) -> Result<()> {
+        self.painted.assign(&self.model.decode(self.tokens.view(), &self.mask)?);
+        Ok(())
+    }
+
+    fn paint(&mut self) -> Result<()> {
+        let whole = base_patches(&self.spec, self.patches.view(), &self.mask)? + &self.painted;
+        let image = unpatchify(whole.view(), self.spec.grid())?;
+        std::hint::black_box(self.preprocessor.frame_from_image(image.view())?);
+        Ok(())
+    }
+
+    fn stage(&mut self, stage: Stage, frame: ArrayView3<u8>) -> Result<()> {
+        match stage {
+            Stage::Preprocess => self.preprocess(frame),
+            Stage::Encode => self.encode(),
+            Stage::Decode => self.decode(),
+            Stage::Paint => self.paint(),
+        }
+    }
+
+    /// Runs frames through some stages.
+    fn times(&mut self, frame: ArrayView3<u8>, stages: &[Stage], runs: u32) -> Result<Vec<Timed>> {
+        let warm_up = runs.div_ceil(10);
+        let mut times = vec![Vec::with_capacity(runs as usize); stages.len()];
+        for run in 0..warm_up + runs {
+            for (stage, times) in stages.iter().zip(&mut times) {
+                let start = Instant::now();
+                self.stage(*stage, frame)?;
+                if run >= warm_up {
+                    times.push(milliseconds(start));
+                }
+            }
+        }
+        Ok(stages.iter().zip(times).map(|(stage, times)| Timed::of(*stage, times)).collect())
+    }
+}
+
+impl Timed {
+    fn of(stage: Stage, mut times: Vec<f64>) -> Self {
+        times.sort_by(f64::total_cmp);
+        // the least time that so many of a hundred do not exceed
+        let percentile = |percent: usize| {
+            let rank = (times.len() * percent).div_ceil(100).max(1);
+            times.get(rank - 1).copied().unwrap_or(f64::NAN)
+        };
+        Self { stage, p50_ms: percentile(50), p95_ms: percentile(95), p99_ms: percentile(99) }
+    }
+}
+
+fn milliseconds(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1e3
+}
+
+fn print(report: &Report) {
+    let line = |name: &str, value: String| println!("{name:<14} {value}");
+    line("model", format!("{} ({}, sha256 {:.12}…)", report.model, report.precision, report.model_sha256));
+    let [width, height] = report.frame_px;
+    line("frame", format!("{width}×{height}, {} of {} patches visible", report.visible, report.patches));
+    line("machine", format!("{}: {}", report.arch, report.cpu_features.join(" ")));
+    line("kernels", format!("{}, {} threads", report.kernels, report.threads));
+    let ColdStart { read_ms, plan_ms, first_answer_ms } = &report.cold_start;
+    line("cold start", format!("read {read_ms:.1} ms, plan {plan_ms:.1} ms, first answer {first_answer_ms:.1} ms"));
+    if let Some(bytes) = report.peak_memory_bytes {
+        line("memory", format!("{:.0} MB at most, until then", bytes as f64 / 1e6));
+    }
+    println!("\n{:<14} {:>10} {:>10} {:>10}", format!("{} runs", report.runs), "p50 ms", "p95 ms", "p99 ms");
+    for Timed { stage, p50_ms, p95_ms, p99_ms } in &report.stages {
+        let name = stage.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+        println!("{name:<14} {p50_ms:>10.3} {p95_ms:>10.3} {p99_ms:>10.3}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentile_is_a_time_that_was_taken() {
+        let timed = Timed::of(Stage::Encode, (1..=200).rev().map(f64::from).collect());
+        assert_eq!([timed.p50_ms, timed.p95_ms, timed.p99_ms].map(|ms| ms as u32), [100, 190, 198]);
+        let one = Timed::of(Stage::Encode, vec![3.0]);
+        assert_eq!([one.p50_ms, one.p95_ms, one.p99_ms].map(|ms| ms as u32), [3, 3, 3]);
+    }
+}

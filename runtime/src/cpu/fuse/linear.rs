@@ -1,0 +1,143 @@
+//! A product with constant weights, and what follows it: a bias, GELU.
+
+use std::f32::consts::SQRT_2;
+
+use glimpse_kernels::{Family, int8, linear};
+use glimpse_models::Precision;
+use glimpse_models::onnx::{NodeProto, TensorProto, data_type};
+
+use super::graph::{Replacement, Values, input, int, output};
+use crate::cpu::ops::{Layer, Linear};
+
+/// How far a constant may be from what GELU's formula has.
+const CLOSE: f32 = 1e-6;
+
+/// Finds the products of rows with constant weights. Their arithmetic is int8 if they are and that is asked for.
+pub(super) fn find(values: &Values, precision: Precision) -> Vec<Replacement> {
+    let products = values.nodes.iter().enumerate().filter(|(_, node)| node.op_type == "MatMul");
+    products.filter_map(|(at, node)| around(values, at, node, precision)).collect()
+}
+
+/// The layer around a product.
+fn around(values: &Values, at: usize, product: &NodeProto, precision: Precision) -> Option<Replacement> {
+    let stored = Stored::of(values, input(product, 1)?)?;
+    let mut replaced = vec![at];
+    let mut made = output(product)?;
+
+    let bias = values.reader("Add", made).and_then(|(at, add)| {
+        let bias = values.vector(Values::other(add, made)?, stored.outputs())?;
+        Some((at, add, bias))
+    });
+    let mut offsets = Vec::new();
+    if let Some((at, add, bias)) = bias {
+        replaced.push(at);
+        (made, offsets) = (output(add)?, bias);
+    }
+
+    let activation = gelu(values, made);
+    let gelu = activation.is_some();
+    if let Some((nodes, answer)) = activation {
+        replaced.extend(nodes);
+        made = answer;
+    }
+
+    let layer = stored.packed(&offsets, precision)?;
+    Some(Replacement::new(Linear { layer, gelu }, input(product, 0)?, made, replaced))
+}
+
+/// Weights as a file has them.
+enum Stored {
+    F32 {
+        /// `K`
+        inputs: usize,
+        /// `[K, C]`
+        values: Vec<f32>,
+    },
+    Int8 {
+        /// `K`
+        inputs: usize,
+        /// `[K, C]`
+        codes: Vec<i8>,
+        /// `[C]`
+        scale: Vec<f32>,
+    },
+}
+
+impl Stored {
+    /// The constant matrix of that name, or the int8 one that a `DequantizeLinear` makes it of.
+    fn of(values: &Values, name: &str) -> Option<Self> {
+        match values.maker(name) {
+            Some((_, node)) => (node.op_type == "DequantizeLinear").then(|| Self::widened(values, node))?,
+            None => {
+                let [inputs, outputs] = shape(values.constant(name)?)?;
+                let values = values.f32s(name).filter(|values| values.len() == inputs * outputs)?;
+                Some(Self::F32 { inputs, values })
+            }
+        }
+    }
+
+    /// int8 with one scale a column or one in all, and no zero point but 0.
+    fn widened(values: &Values, widen: &NodeProto) -> Option<Self> {
+        let codes = values.constant(input(widen, 0)?).filter(|codes| codes.data_type == data_type::INT8)?;
+        let [inputs, outputs] = shape(codes).filter(|[inputs, outputs]| codes.raw_data.len() == inputs * outputs)?;
+        let zero = values.constant(input(widen, 2)?)?;
+        let is_zero = zero.raw_data.iter().all(|&byte| byte == 0) && zero.int32_data.iter().all(|&value| value == 0);
+        let mut scale = values.f32s(input(widen, 1)?)?;
+        match scale.as_slice() {
+            &[one] => scale = vec![one; outputs],
+            scale if scale.len() == outputs && [1, -1].contains(&int(widen, "axis").unwrap_or(1)) => {}
+            _ => return None,
+        }
+        let codes = codes.raw_data.iter().map(|&byte| byte.cast_signed());
+        is_zero.then(|| Self::Int8 { inputs, codes: codes.collect(), scale })
+    }
+
+    /// `C`
+    fn outputs(&self) -> usize {
+        match self {
+            Self::F32 { inputs, values } => values.len() / inputs.max(&1),
+            Self::Int8 { scale, .. } => scale.len(),
+        }
+    }
+
+    /// As they are multiplied.
+    fn packed(&self, bias: &[f32], precision: Precision) -> Option<Layer> {
+        match self {
+            Self::F32 { inputs, values } => linear::Weights::pack(*inputs, values, bias).map(Layer::F32),
+            Self::Int8 { inputs, codes, scale } if precision == Precision::Int8 => {
+                int8::Weights::pack(Family::best(), *inputs, codes, scale, bias).map(Layer::Int8)
+            }
+            Self::Int8 { inputs, codes, scale } => {
+                let rows = codes.chunks_exact(scale.len().max(1));
+                let values: Vec<f32> =
+                    rows.flat_map(|row| row.iter().zip(scale).map(|(&code, scale)| f32::from(code) * scale)).collect();
+                linear::Weights::pack(*inputs, &values, bias).map(Layer::F32)
+            }
+        }
+    }
+}
+
+/// A matrix's shape.
+fn shape(constant: &TensorProto) -> Option<[usize; 2]> {
+    let &[inputs, outputs] = constant.dims.as_slice() else { return None };
+    Some([usize::try_from(inputs).ok()?, usize::try_from(outputs).ok()?])
+}
+
+/// The nodes of a GELU that begins with a value, and what it makes: `x · (1 + erf(x / √2)) · ½`.
+fn gelu<'a>(values: &Values<'a>, x: &str) -> Option<(Vec<usize>, &'a str)> {
+    let is = |name: &str, wanted: f32| values.scalar(name).is_some_and(|value| (value - wanted).abs() <= CLOSE);
+    let [first, second] = values.readers(x) else { return None };
+    let (divide, multiply) = if first.1.op_type == "Div" { (first, second) } else { (second, first) };
+    let divided = divide.1.op_type == "Div" && input(divide.1, 0)? == x && is(input(divide.1, 1)?, SQRT_2);
+    let erf = values.reader("Erf", output(divide.1)?)?;
+    let raised = values.reader("Add", output(erf.1)?)?;
+    let by_x = values.reader("Mul", output(raised.1)?)?;
+    let halved = values.reader("Mul", output(by_x.1)?)?;
+    let fits = divided
+        && is(Values::other(raised.1, output(erf.1)?)?, 1.0)
+        && by_x.0 == multiply.0
+        && Values::other(by_x.1, x)? == output(raised.1)?
+        && is(Values::other(halved.1, output(by_x.1)?)?, 0.5);
+    let nodes = [*divide, erf, raised, by_x, halved].map(|(at, _)| at);
+    Some((nodes.to_vec(), output(halved.1)?)).filter(|_| fits)
+}

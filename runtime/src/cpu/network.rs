@@ -1,0 +1,57 @@
+//! A graph ready to run.
+
+use std::sync::Arc;
+
+use glimpse_models::Precision;
+use glimpse_models::onnx::Bytes;
+use tract_onnx::prelude::{
+    InferenceModel, InferenceModelExt as _, RunOptions, TVec, TValue, TractResult, TypedSimpleState,
+};
+
+use super::ops::KeepBuffers;
+use super::{Step, Threads, fuse};
+
+/// A graph, optimized once for every token count, with the state that it keeps from run to run.
+#[derive(Debug)]
+pub(crate) struct Network {
+    state: TypedSimpleState,
+    steps: Arc<[Step]>,
+    threads: Threads,
+}
+
+impl Network {
+    /// Reads and optimizes an ONNX file. `shape` sets the inputs that the file leaves open.
+    ///
+    /// A token count stays a symbol, so that there is one plan and one packed copy of the weights however many patches are
+    /// visible.
+    pub(crate) fn new(
+        onnx: &Bytes,
+        precision: Precision,
+        threads: &Threads,
+        shape: impl FnOnce(&mut InferenceModel) -> TractResult<()>,
+    ) -> TractResult<Self> {
+        let (mut graph, steps) = fuse::read(onnx, precision)?;
+        shape(&mut graph)?;
+        let options = RunOptions { executor: Some(threads.executor()), ..RunOptions::default() };
+        let plan = graph.into_optimized()?.into_runnable_with_options(&options)?;
+        let plan = Arc::unwrap_or_clone(plan).with_turn_handler(KeepBuffers);
+        Ok(Self { state: Arc::new(plan).spawn()?, steps: steps.into(), threads: threads.clone() })
+    }
+
+    /// The same graph with a state of its own: the weights are shared.
+    pub(crate) fn twin(&self) -> TractResult<Self> {
+        let state = self.state.plan().spawn()?;
+        Ok(Self { state, steps: Arc::clone(&self.steps), threads: self.threads.clone() })
+    }
+
+    /// Runs the graph.
+    pub(crate) fn run(&mut self, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let state = &mut self.state;
+        self.threads.run(|| state.run(inputs))
+    }
+
+    /// What is run, in order.
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+}

@@ -1,0 +1,182 @@
+//! Our own operators, as tract runs them.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `attention.rs`, `layer_norm.rs`, `linear.rs` | the operators |
+//! | `buffers.rs` | where their answers lie, from frame to frame |
+//! | `pieces.rs` | work cut into pieces for several threads |
+
+mod attention;
+mod buffers;
+mod layer_norm;
+mod linear;
+mod pieces;
+
+use std::fmt;
+use std::sync::Arc;
+
+use ndarray::{ArrayView2, ArrayViewMut2};
+use tract_linalg::multithread::{Executor, current_tract_executor};
+use tract_onnx::prelude::IntoTValue;
+use tract_onnx::tract_hir::internal::{
+    Datum, DatumExt, EvalContext, EvalOp, Expansion, InferenceOp, InferenceResult, Op, OutletId, Solver,
+    SpecialOps as _, StaticName, TDim, TValue, TVec, TensorProxy, ToDim as _, TractResult, TypedFact, TypedModel,
+    TypedOp, as_op, bail, check_input_arity, check_output_arity, ensure, expand, op_as_typed_op, op_out_of_plan, tvec,
+};
+
+pub(super) use self::attention::Attention;
+pub(super) use self::buffers::KeepBuffers;
+pub(super) use self::layer_norm::LayerNorm;
+pub(super) use self::linear::{Layer, Linear};
+
+/// An operator that makes a row of f32 for each row of f32.
+pub(super) trait Operator: fmt::Debug + Send + Sync + 'static {
+    /// How it is called.
+    const NAME: &'static str;
+
+    /// Values in a row of the input, and in a row of the answer.
+    fn widths(&self) -> [usize; 2];
+
+    /// Which form of it this is, in a few words.
+    fn detail(&self) -> String;
+
+    /// Does the work.
+    fn run(&self, call: Call);
+}
+
+/// What an operator is to work on.
+pub(super) struct Call<'a> {
+    /// `[R, C]`: the width is the operator's first
+    pub(super) x: ArrayView2<'a, f32>,
+    /// Rows of one picture, of which there may be several.
+    pub(super) tokens: usize,
+    /// What is added to the answer, in its shape.
+    pub(super) residual: Option<ArrayView2<'a, f32>>,
+    /// `[R, C]`: the width is the operator's second
+    pub(super) out: ArrayViewMut2<'a, f32>,
+    /// Threads that may share the work.
+    pub(super) threads: usize,
+}
+
+/// An operator as a node of tract's.
+///
+/// # Shapes
+/// - first input: `[…, T, widths[0]]`
+/// - second input, if there is one: as the output
+/// - output: `[…, T, widths[1]]`
+pub(super) fn node<O: Operator>(operator: O) -> Box<dyn InferenceOp> {
+    expand(Frame(Arc::new(operator)))
+}
+
+/// What all operators have in common.
+#[derive(Debug)]
+struct Frame<O>(Arc<O>);
+
+impl<O> Clone for Frame<O> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<O> PartialEq for Frame<O> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl<O> Eq for Frame<O> {}
+
+impl<O: Operator> Expansion for Frame<O> {
+    fn name(&self) -> StaticName {
+        O::NAME.into()
+    }
+
+    fn rules<'r, 'p: 'r, 's: 'r>(
+        &'s self,
+        solver: &mut Solver<'r>,
+        inputs: &'p [TensorProxy],
+        outputs: &'p [TensorProxy],
+    ) -> InferenceResult {
+        if inputs.len() != 2 {
+            check_input_arity(inputs, 1)?;
+        }
+        check_output_arity(outputs, 1)?;
+        for value in inputs.iter().chain(outputs) {
+            solver.equals(&value.datum_type, f32::datum_type())?;
+        }
+        if let [_, residual] = inputs {
+            solver.equals(&residual.shape, &outputs[0].shape)?;
+        }
+        solver.given(&inputs[0].shape, move |solver, shape| {
+            let shape = self.answers(&shape)?;
+            solver.equals(&outputs[0].shape, shape)
+        })
+    }
+
+    fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
+        model.wire_node(prefix, self.clone(), inputs)
+    }
+}
+
+impl<O: Operator> Frame<O> {
+    /// The shape of the answer to an input.
+    fn answers(&self, shape: &[TDim]) -> TractResult<TVec<TDim>> {
+        let [taken, given] = self.0.widths();
+        match shape {
+            [rows @ .., width] if !rows.is_empty() && *width == taken.to_dim() => {
+                Ok(rows.iter().cloned().chain([given.to_dim()]).collect())
+            }
+            _ => bail!("{} takes rows of {taken} values, not {shape:?}", O::NAME),
+        }
+    }
+}
+
+impl<O: Operator> Op for Frame<O> {
+    fn name(&self) -> StaticName {
+        O::NAME.into()
+    }
+
+    fn info(&self) -> TractResult<Vec<String>> {
+        Ok(vec![self.0.detail()])
+    }
+
+    op_as_typed_op!();
+}
+
+impl<O: Operator> EvalOp for Frame<O> {
+    op_out_of_plan!();
+
+    fn eval(&self, context: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let [taken, given] = self.0.widths();
+        let shape = inputs[0].shape();
+        ensure!(shape.len() > 1 && shape.last() == Some(&taken), "{} of {shape:?}", O::NAME);
+        let tokens = shape[shape.len() - 2];
+        let rows = shape[..shape.len() - 1].iter().product();
+        let mut answer: TVec<usize> = shape.into();
+        if let Some(width) = answer.last_mut() {
+            *width = given;
+        }
+        let plain = inputs.iter().map(|input| input.try_as_plain_ram()).collect::<TractResult<TVec<_>>>()?;
+        let x = ArrayView2::from_shape((rows, taken), plain[0].as_slice::<f32>()?)?;
+        let view = |values| TractResult::Ok(ArrayView2::from_shape((rows, given), values)?);
+        let residual = plain.get(1).map(|residual| residual.as_slice::<f32>().and_then(view)).transpose()?;
+        let threads = match current_tract_executor() {
+            Executor::MultiThread(pool) => pool.current_num_threads(),
+            _ => 1,
+        };
+        let value = buffers::filled(context, &answer, |values| {
+            let out = ArrayViewMut2::from_shape((rows, given), values)?;
+            self.0.run(Call { x, tokens, residual, out, threads });
+            Ok(())
+        })?;
+        Ok(tvec![value.into_tvalue()])
+    }
+}
+
+impl<O: Operator> TypedOp for Frame<O> {
+    as_op!();
+
+    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        Ok(tvec![f32::fact(self.answers(&inputs[0].shape)?)])
+    }
+}

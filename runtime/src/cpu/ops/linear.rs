@@ -1,0 +1,93 @@
+//! A linear layer, with what follows it.
+
+use std::cell::RefCell;
+
+use glimpse_kernels::{Finish, Rows, int8, linear};
+use ndarray::{ArrayViewMut2, Axis};
+
+use super::pieces::in_pieces;
+use super::{Call, Operator};
+
+/// Multiply-adds below which a second thread costs more than it gains.
+const WORTH_THREADS: usize = 1 << 21;
+/// Rows from which on threads share them; of fewer, each thread takes all, and some of the columns.
+const MANY_ROWS: usize = 96;
+/// Rows that threads share are cut at multiples of it: of the rows of a tile, whatever the CPU.
+const TILE_ROWS: usize = 12;
+
+/// The weights of a layer.
+#[derive(Debug)]
+pub(in super::super) enum Layer {
+    /// int8, multiplied with rows that are quantized as they come.
+    Int8(int8::Weights),
+    /// f32.
+    F32(linear::Weights),
+}
+
+/// `[R, K]` to `[R, C]`.
+#[derive(Debug)]
+pub(in super::super) struct Linear {
+    pub(in super::super) layer: Layer,
+    /// The answer goes through GELU.
+    pub(in super::super) gelu: bool,
+}
+
+impl Operator for Linear {
+    const NAME: &'static str = "Linear";
+
+    fn widths(&self) -> [usize; 2] {
+        match &self.layer {
+            Layer::Int8(weights) => [weights.inputs(), weights.outputs()],
+            Layer::F32(weights) => [weights.inputs(), weights.outputs()],
+        }
+    }
+
+    fn detail(&self) -> String {
+        let [inputs, outputs] = self.widths();
+        let form = match &self.layer {
+            Layer::Int8(weights) => format!("int8 ({})", weights.family().name()),
+            Layer::F32(_) => "f32".to_owned(),
+        };
+        format!("{inputs} → {outputs}, {form}{}", if self.gelu { ", GELU" } else { "" })
+    }
+
+    fn run(&self, call: Call) {
+        let Call { x, residual, out, threads, .. } = call;
+        let [inputs, outputs] = self.widths();
+        let rows = x.nrows();
+        let pieces = if rows * inputs * outputs >= WORTH_THREADS { threads } else { 1 };
+        let x = x.to_slice().unwrap_or(&[]);
+        let residual = residual.and_then(|residual| residual.to_slice());
+        let part = |row: usize, column: usize, out: ArrayViewMut2<f32>| {
+            let residual = residual.map(|values| Rows::new(&values[row * outputs + column..], outputs));
+            let finish = Finish { gelu: self.gelu, residual };
+            self.part(Rows::new(&x[row * inputs..], inputs), column, finish, out);
+        };
+        if rows >= MANY_ROWS {
+            in_pieces(out, Axis(0), TILE_ROWS, pieces, &|row, out| part(row, 0, out));
+        } else {
+            in_pieces(out, Axis(1), self.panel_columns(), pieces, &|column, out| part(0, column, out));
+        }
+    }
+}
+
+impl Linear {
+    /// Some columns of some rows.
+    fn part(&self, x: Rows, column: usize, finish: Finish, out: ArrayViewMut2<f32>) {
+        thread_local! {
+            static SCRATCH: RefCell<(int8::Scratch, linear::Scratch)> = RefCell::default();
+        }
+        SCRATCH.with_borrow_mut(|(int8, f32)| match &self.layer {
+            Layer::Int8(weights) => int8::linear(x, weights, column, finish, int8, out),
+            Layer::F32(weights) => linear::linear(x, weights, column, finish, f32, out),
+        });
+    }
+
+    /// Columns at multiples of which threads share the work.
+    fn panel_columns(&self) -> usize {
+        match &self.layer {
+            Layer::Int8(weights) => weights.panel_columns(),
+            Layer::F32(weights) => weights.panel_columns(),
+        }
+    }
+}
