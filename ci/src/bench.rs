@@ -1,5 +1,6 @@
 //! `cargo ci bench`: how fast Glimpse is beside its peers.
 
+mod peers;
 mod train;
 
 /// Measures Glimpse beside its peers, in turns, on this machine. Numbers, not a check: nothing passes or fails.
@@ -12,6 +13,7 @@ pub struct Args {
 #[derive(clap::Subcommand)]
 enum What {
     Train(train::Args),
+    Peers(peers::Args),
 }
 
 /// Runs the benchmark that was asked for.
@@ -21,5 +23,25 @@ enum What {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     match &args.what {
         What::Train(args) => train::run(args),
+        What::Peers(args) => peers::run(args),
+    }
+}
+
+/// Least, median and greatest.
+fn spread(values: &[f64]) -> [f64; 3] {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
+    [at(0), at(sorted.len() / 2), at(sorted.len().saturating_sub(1))]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spread_is_least_median_and_most() {
+        assert_eq!(format!("{:?}", spread(&[3.0, 1.0, 2.0])), "[1.0, 2.0, 3.0]");
+        assert!(spread(&[]).iter().all(|value| value.is_nan()));
     }
 }

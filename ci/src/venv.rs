@@ -24,6 +24,9 @@ pub const CHECKS: Environment = Environment { requirements: "ci/requirements.txt
 /// The libraries that public weights are for: gigabytes, which only `cargo ci parity` needs.
 pub const PARITY: Environment = Environment { requirements: "ci/requirements-parity.txt", folder: "venv-parity" };
 
+/// The engines that `cargo ci bench peers` measures Glimpse beside.
+pub const PEERS: Environment = Environment { requirements: "ci/requirements-peers.txt", folder: "venv-peers" };
+
 /// The file in an environment that says what it was made from; written last, so that one half made does not have it.
 const STAMP: &str = "glimpse-stamp.txt";
 

@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
+use super::spread;
 use crate::process;
 use crate::venv;
 use crate::workspace::Workspace;
@@ -136,23 +137,4 @@ fn torch(args: &Args, workspace: &Workspace, python: &Path, shapes: &Shapes) -> 
     ensure!(!paces.is_empty(), "PyTorch's script timed no step");
     let [_, median, _] = spread(&paces);
     Ok(median)
-}
-
-/// Least, median and greatest.
-fn spread(values: &[f64]) -> [f64; 3] {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
-    [at(0), at(sorted.len() / 2), at(sorted.len().saturating_sub(1))]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_spread_is_least_median_and_most() {
-        assert_eq!(format!("{:?}", spread(&[3.0, 1.0, 2.0])), "[1.0, 2.0, 3.0]");
-        assert!(spread(&[]).iter().all(|value| value.is_nan()));
-    }
 }

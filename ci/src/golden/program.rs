@@ -9,9 +9,8 @@ use serde::Deserialize;
 use crate::process;
 use crate::workspace::Workspace;
 
-/// A few photographs to train on; what is learned does not matter, only that no weight is as it was drawn.
+/// A few photographs to train on; what is learned does not matter, only that weights are not as they were drawn.
 const PHOTOGRAPHS: &str = "edge-apps/samples";
-const TRAINING: &str = "--preset tiny --steps 4 --batch 4 --seed 1 --device cpu";
 
 /// A built glimpse-export.
 pub struct ExportProgram {
@@ -53,23 +52,28 @@ impl ExportProgram {
         Ok(Self { path })
     }
 
-    /// Trains for a few steps on photographs and makes a bundle with every form of it; the bundle's folder.
+    /// Trains for a few steps on photographs and makes a bundle with every form of it.
     ///
     /// # Errors
     /// When a step of the way fails.
-    pub fn make_bundle(&self, workspace: &Workspace, scratch: &Path) -> anyhow::Result<PathBuf> {
+    pub fn make_bundle(
+        &self,
+        workspace: &Workspace,
+        scratch: &Path,
+        bundle: &Path,
+        training: &str,
+    ) -> anyhow::Result<()> {
         let run = scratch.join("run");
-        let bundle = scratch.join("made-by-ci");
         process::run(
             self.command("train")
                 .arg(workspace.root.join(PHOTOGRAPHS))
                 .arg("--out")
                 .arg(&run)
-                .args(TRAINING.split(' ')),
+                .args(training.split(' '))
+                .args(["--device", "cpu"]),
         )?;
-        process::run(self.command("emit").arg(&run).arg("--out").arg(&bundle))?;
-        process::run(self.command("quantize").arg(&bundle))?;
-        Ok(bundle)
+        process::run(self.command("emit").arg(&run).arg("--out").arg(bundle))?;
+        process::run(self.command("quantize").arg(bundle))
     }
 
     /// Writes into the new file `answers` what tract makes of the bundle's golden input, in each form of the bundle.

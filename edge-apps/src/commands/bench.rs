@@ -94,6 +94,8 @@ struct Report {
     cold_start: ColdStart,
     runs: u32,
     stages: Vec<Timed>,
+    /// All of these stages of a frame together.
+    frame: Timed,
     peak_memory_bytes: Option<u64>,
 }
 
@@ -105,10 +107,11 @@ struct ColdStart {
     first_answer_ms: f64,
 }
 
-/// A stage's times.
+/// Times of a stage, or of a whole frame.
 #[derive(Debug, Serialize)]
 struct Timed {
-    stage: Stage,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stage: Option<Stage>,
     p50_ms: f64,
     p95_ms: f64,
     p99_ms: f64,
@@ -138,7 +141,7 @@ pub fn run(args: &Args) -> Result<()> {
 
     let stages = stages(args, &bundle)?;
     let peak_memory_bytes = peak_memory_bytes();
-    let stages = bench.times(frame.view(), &stages, args.runs)?;
+    let (stages, frame_times) = bench.times(frame.view(), &stages, args.runs)?;
     let machine = Machine::detect();
     let report = Report {
         version: env!("CARGO_PKG_VERSION"),
@@ -155,6 +158,7 @@ pub fn run(args: &Args) -> Result<()> {
         cold_start: ColdStart { read_ms, plan_ms, first_answer_ms },
         runs: args.runs,
         stages,
+        frame: frame_times,
         peak_memory_bytes,
     };
     if args.json {
@@ -244,11 +248,13 @@ impl Bench {
         }
     }
 
-    /// Runs frames through some stages.
-    fn times(&mut self, frame: ArrayView3<u8>, stages: &[Stage], runs: u32) -> Result<Vec<Timed>> {
+    /// Runs frames through some stages: the times of each, and of them together.
+    fn times(&mut self, frame: ArrayView3<u8>, stages: &[Stage], runs: u32) -> Result<(Vec<Timed>, Timed)> {
         let warm_up = runs.div_ceil(10);
         let mut times = vec![Vec::with_capacity(runs as usize); stages.len()];
+        let mut whole = Vec::with_capacity(runs as usize);
         for run in 0..warm_up + runs {
+            let first = Instant::now();
             for (stage, times) in stages.iter().zip(&mut times) {
                 let start = Instant::now();
                 self.stage(*stage, frame)?;
@@ -256,13 +262,17 @@ impl Bench {
                     times.push(milliseconds(start));
                 }
             }
+            if run >= warm_up {
+                whole.push(milliseconds(first));
+            }
         }
-        Ok(stages.iter().zip(times).map(|(stage, times)| Timed::of(*stage, times)).collect())
+        let stages = stages.iter().zip(times).map(|(stage, times)| Timed::of(Some(*stage), times)).collect();
+        Ok((stages, Timed::of(None, whole)))
     }
 }
 
 impl Timed {
-    fn of(stage: Stage, mut times: Vec<f64>) -> Self {
+    fn of(stage: Option<Stage>, mut times: Vec<f64>) -> Self {
         times.sort_by(f64::total_cmp);
         // the least time that so many of a hundred do not exceed
         let percentile = |percent: usize| {
@@ -290,8 +300,9 @@ fn print(report: &Report) {
         line("memory", format!("{:.0} MB at most, until then", bytes as f64 / 1e6));
     }
     println!("\n{:<14} {:>10} {:>10} {:>10}", format!("{} runs", report.runs), "p50 ms", "p95 ms", "p99 ms");
-    for Timed { stage, p50_ms, p95_ms, p99_ms } in &report.stages {
-        let name = stage.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+    for Timed { stage, p50_ms, p95_ms, p99_ms } in report.stages.iter().chain([&report.frame]) {
+        let value = stage.and_then(|stage| stage.to_possible_value());
+        let name = value.map_or_else(|| "frame".to_owned(), |value| value.get_name().to_owned());
         println!("{name:<14} {p50_ms:>10.3} {p95_ms:>10.3} {p99_ms:>10.3}");
     }
 }
@@ -302,9 +313,9 @@ mod tests {
 
     #[test]
     fn a_percentile_is_a_time_that_was_taken() {
-        let timed = Timed::of(Stage::Encode, (1..=200).rev().map(f64::from).collect());
+        let timed = Timed::of(None, (1..=200).rev().map(f64::from).collect());
         assert_eq!([timed.p50_ms, timed.p95_ms, timed.p99_ms].map(|ms| ms as u32), [100, 190, 198]);
-        let one = Timed::of(Stage::Encode, vec![3.0]);
+        let one = Timed::of(None, vec![3.0]);
         assert_eq!([one.p50_ms, one.p95_ms, one.p99_ms].map(|ms| ms as u32), [3, 3, 3]);
     }
 }

@@ -43,7 +43,7 @@ pub struct Finish<'a> {
 pub(crate) fn finished(finish: Finish, row: usize, left: usize, out: &mut [f32]) {
     if finish.gelu {
         for out in out.iter_mut() {
-            *out *= math::normal(*out).0;
+            *out = math::gelu(*out);
         }
     }
     if let Some(residual) = finish.residual {

@@ -4,7 +4,7 @@ use ndarray::ArrayViewMut2;
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::finish::{Finish, Rows, finished};
-use crate::product::{BLOCK_ROWS, LONG_VECTOR, Matrix, TILE_ROWS, VECTORS, WIDEST, pack, pack_right, tile};
+use crate::product::{BLOCK_ROWS, LONG_VECTOR, Matrix, TILE_ROWS, VECTORS, WIDEST, pack, pack_panels, tile};
 
 /// The weights of a linear layer, with its bias.
 #[derive(Clone, Debug)]
@@ -67,7 +67,8 @@ impl WithSimd for Pack<'_> {
         let Self { inputs, outputs, weights, bias } = self;
         let columns = VECTORS * S::F32_LANES;
         let mut panels = Vec::new();
-        pack_right::<S>(&mut panels, [inputs, outputs], Matrix::new(weights, outputs));
+        // panels of columns are those of the transpose's rows
+        pack_panels(columns, &mut panels, [outputs, inputs], Matrix::new(weights, outputs).t());
         let mut bias = bias.to_vec();
         bias.resize(outputs.next_multiple_of(columns), 0.0);
         Weights { inputs, outputs, columns, panels, bias }

@@ -13,9 +13,9 @@ pub fn exp(x: f32) -> f32 {
     let rounded = x.mul_add(std::f32::consts::LOG2_E, ROUND);
     let n = rounded - ROUND;
     let r = n.mul_add(-LN_2[1], n.mul_add(-LN_2[0], x)); // |r| ≤ ln 2 / 2
-    // Taylor's series
-    let mut p = 1.0 / 5040.0;
-    for coefficient in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+    // minimax, within 1.1e-7
+    let mut p = 8.312_522e-3;
+    for coefficient in [4.189_016e-2, 1.666_711_4e-1, 4.999_923_3e-1, 1.0, 1.0] {
         p = r.mul_add(p, coefficient);
     }
     // 2^n, from its exponent's bits
@@ -40,6 +40,33 @@ pub fn normal(x: f32) -> (f32, f32) {
     let above = 0.5 * p * t * bell; // the share above |x|
     let below = if x < 0.0 { above } else { 1.0 - above };
     (below, bell * 0.398_942_3)
+}
+
+/// GELU: x times the share of the normal distribution below x, within 2e-7 of it for |x| up to 1, and of |x| beyond.
+///
+/// erf is a quotient of two polynomials here: minimax on −4 to 4, where it is 1 to f32.
+///
+/// # Source
+/// Hendrycks and Gimpel 2016, arXiv:1606.08415, section 2.
+#[must_use]
+#[inline(always)]
+pub fn gelu(x: f32) -> f32 {
+    let z = (x * std::f32::consts::FRAC_1_SQRT_2).clamp(-4.0, 4.0);
+    let t = z * z;
+    let (mut above, mut below) = (1.974_911_6e-6, 3.748_099e-5);
+    for (p, q) in [
+        (2.880_275_7e-4, 1.216_221_4e-3),
+        (4.003_083_8e-3, 1.544_329_8e-2),
+        (5.346_574e-2, 1.164_710_3e-1),
+        (1.962_359_7e-1, 5.072_407_7e-1),
+        (1.128_379, 1.0),
+    ] {
+        above = t.mul_add(above, p);
+        below = t.mul_add(below, q);
+    }
+    let erf = z * above / below;
+    let half = 0.5 * x;
+    half.mul_add(erf, half)
 }
 
 /// The largest of some numbers; below all of them if there are none.
@@ -105,6 +132,17 @@ mod tests {
             assert!((normal(-x as f32).0 + found - 1.0).abs() < 1e-7, "{x}");
             below += h / 6.0 * (density(x) + 4.0 * density(x + h / 2.0) + density(x + h));
         }
+    }
+
+    #[test]
+    fn gelu_is_its_formula() {
+        for i in -40_000..40_000 {
+            let x = i as f32 * 5e-4;
+            let error = (f64::from(gelu(x)) - f64::from(x) * f64::from(normal(x).0)).abs();
+            // as far as the normal distribution is from its own formula, and half as far again
+            assert!(error <= 4.5e-7 * f64::from(x.abs().max(0.1)), "{x}: {error}");
+        }
+        assert_eq!([gelu(-50.0), gelu(50.0), gelu(0.0)], [0.0, 50.0, 0.0]);
     }
 
     #[test]

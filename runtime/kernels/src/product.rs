@@ -117,7 +117,8 @@ impl Product<'_> {
     fn run<S: Simd, const R: usize>(self, simd: S) {
         let Self { m, k, n, a, b, finish, out, stride, left, right } = self;
         let columns = VECTORS * S::F32_LANES;
-        pack_right::<S>(right, [k, n], b);
+        // the panels of `b` are the rows of its transpose, side by side
+        pack_panels(columns, right, [n, k], b.t());
         pack::<R>(left, [m, k], a);
         let panels = S::as_simd_f32s(right).0.as_chunks::<VECTORS>().0;
         let left = left.as_chunks::<R>().0;
@@ -142,15 +143,20 @@ impl Product<'_> {
     }
 }
 
-/// Packs a product's right side, `[K, N]`.
+/// [`pack`] into panels of `width` rows: a number that a vector's length decides, and with it the machine.
+///
+/// # Shapes
+/// - `matrix`: `[rows, k]`
+/// - `packed`: `[⌈rows / width⌉, k, width]`
 #[inline(always)]
-pub(crate) fn pack_right<S: Simd>(packed: &mut Vec<f32>, [k, n]: [usize; 2], b: Matrix) {
-    // its panels are the rows of its transpose, side by side
-    match S::F32_LANES {
-        LONG_VECTOR => pack::<{ VECTORS * LONG_VECTOR }>(packed, [n, k], b.t()),
-        8 => pack::<{ VECTORS * 8 }>(packed, [n, k], b.t()),
-        4 => pack::<{ VECTORS * 4 }>(packed, [n, k], b.t()),
-        _ => pack::<VECTORS>(packed, [n, k], b.t()),
+pub(crate) fn pack_panels(width: usize, packed: &mut Vec<f32>, sizes: [usize; 2], matrix: Matrix) {
+    match width {
+        32 => pack::<32>(packed, sizes, matrix),
+        16 => pack::<16>(packed, sizes, matrix),
+        8 => pack::<8>(packed, sizes, matrix),
+        4 => pack::<4>(packed, sizes, matrix),
+        2 => pack::<2>(packed, sizes, matrix),
+        _ => pack::<1>(packed, sizes, matrix),
     }
 }
 

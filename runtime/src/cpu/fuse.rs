@@ -8,12 +8,14 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `graph.rs` | who makes a value, who reads it, and what is constant |
+//! | `constants.rs` | constants as initializers, whichever way a file has them |
 //! | `attention.rs` | from queries, keys and values side by side to mixed values |
 //! | `layer_norm.rs` | layer norm over the last axis |
 //! | `linear.rs` | a product with constant weights, and what follows it |
 //! | `residual.rs` | what is added to a linear layer's answer |
 
 mod attention;
+mod constants;
 mod graph;
 mod layer_norm;
 mod linear;
@@ -52,10 +54,19 @@ pub struct Step {
     pub fused: Vec<String>,
 }
 
+/// Which groups are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patterns {
+    /// Those that are sure to be what they look like.
+    Sure,
+    /// Those too whose shapes tract has to check: where they turn out otherwise, it refuses the graph.
+    All,
+}
+
 /// Reads an ONNX file and fuses what it knows in it. int8 weights are widened where the arithmetic is to be in f32.
-pub(crate) fn read(onnx: &Bytes, precision: Precision) -> TractResult<(InferenceModel, Vec<Step>)> {
+pub(crate) fn read(onnx: &Bytes, precision: Precision, patterns: Patterns) -> TractResult<(InferenceModel, Vec<Step>)> {
     let mut model = ModelProto::decode(onnx.clone())?;
-    let steps = model.graph.as_mut().map(|graph| fuse(graph, precision)).unwrap_or_default();
+    let steps = model.graph.as_mut().map(|graph| fuse(graph, precision, patterns)).unwrap_or_default();
     let rest = model.encode_to_vec();
     drop(model);
     let reader = reader();
@@ -79,12 +90,14 @@ fn operator(_: &ParsingContext, node: &pb::NodeProto) -> TractResult<(Box<dyn In
 }
 
 /// Fuses what it knows in a graph. The operators are left in [`SLOTS`].
-fn fuse(graph: &mut GraphProto, precision: Precision) -> Vec<Step> {
+fn fuse(graph: &mut GraphProto, precision: Precision, patterns: Patterns) -> Vec<Step> {
+    constants::settle(graph);
     let mut slots = Vec::new();
     let mut made = Vec::new();
     let linear = |values: &Values| linear::find(values, precision);
-    let finders: [&dyn Fn(&Values) -> Vec<Replacement>; 4] =
-        [&attention::find, &layer_norm::find, &linear, &residual::find];
+    let apart = |values: &Values| if patterns == Patterns::All { attention::find_apart(values) } else { Vec::new() };
+    let finders: [&dyn Fn(&Values) -> Vec<Replacement>; 5] =
+        [&attention::find, &apart, &layer_norm::find, &linear, &residual::find];
     for find in finders {
         let found = find(&Values::of(graph));
         graph::replace(graph, found, &mut slots, &mut made);
@@ -105,7 +118,7 @@ mod tests {
         let bundle = Bundle::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/glimpse-tiny")).unwrap();
         let spec = bundle.spec();
         for (part, depth) in [(Part::Encoder, spec.encoder().depth), (Part::Decoder, spec.decoder().unwrap().depth)] {
-            let (_, steps) = read(bundle.graph(part, Precision::Int8).unwrap(), Precision::Int8).unwrap();
+            let (_, steps) = read(bundle.graph(part, Precision::Int8).unwrap(), Precision::Int8, Patterns::All).unwrap();
             let count = |operator: &str| steps.iter().filter(|step| step.operator == operator).count();
             let linear = 4 * depth + if part == Part::Encoder { 1 } else { 2 };
             assert_eq!([count("Attention"), count("LayerNorm"), count("Linear")], [depth, 2 * depth + 1, linear], "{part}");

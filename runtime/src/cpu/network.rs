@@ -9,7 +9,8 @@ use tract_onnx::prelude::{
 };
 
 use super::ops::KeepBuffers;
-use super::{Step, Threads, fuse};
+use super::fuse::{self, Patterns};
+use super::{Step, Threads};
 
 /// A graph, optimized once for every token count, with the state that it keeps from run to run.
 #[derive(Debug)]
@@ -28,14 +29,18 @@ impl Network {
         onnx: &Bytes,
         precision: Precision,
         threads: &Threads,
-        shape: impl FnOnce(&mut InferenceModel) -> TractResult<()>,
+        shape: impl Fn(&mut InferenceModel) -> TractResult<()>,
     ) -> TractResult<Self> {
-        let (mut graph, steps) = fuse::read(onnx, precision)?;
-        shape(&mut graph)?;
-        let options = RunOptions { executor: Some(threads.executor()), ..RunOptions::default() };
-        let plan = graph.into_optimized()?.into_runnable_with_options(&options)?;
-        let plan = Arc::unwrap_or_clone(plan).with_turn_handler(KeepBuffers);
-        Ok(Self { state: Arc::new(plan).spawn()?, steps: steps.into(), threads: threads.clone() })
+        let planned = |patterns| {
+            let (mut graph, steps) = fuse::read(onnx, precision, patterns)?;
+            shape(&mut graph)?;
+            let options = RunOptions { executor: Some(threads.executor()), ..RunOptions::default() };
+            let plan = graph.into_optimized()?.into_runnable_with_options(&options)?;
+            let plan = Arc::unwrap_or_clone(plan).with_turn_handler(KeepBuffers);
+            Ok(Self { state: Arc::new(plan).spawn()?, steps: steps.into(), threads: threads.clone() })
+        };
+        // what is wrong with the file itself is wrong either way
+        planned(Patterns::All).or_else(|error| planned(Patterns::Sure).map_err(|_| error))
     }
 
     /// The same graph with a state of its own: the weights are shared.

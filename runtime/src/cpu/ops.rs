@@ -21,10 +21,10 @@ use tract_onnx::prelude::IntoTValue;
 use tract_onnx::tract_hir::internal::{
     Datum, DatumExt, EvalContext, EvalOp, Expansion, InferenceOp, InferenceResult, Op, OutletId, Solver,
     SpecialOps as _, StaticName, TDim, TValue, TVec, TensorProxy, ToDim as _, TractResult, TypedFact, TypedModel,
-    TypedOp, as_op, bail, check_input_arity, check_output_arity, ensure, expand, op_as_typed_op, op_out_of_plan, tvec,
+    TypedOp, as_op, bail, check_output_arity, expand, op_as_typed_op, op_out_of_plan, tvec,
 };
 
-pub(super) use self::attention::Attention;
+pub(super) use self::attention::{Attention, HeadsApart};
 pub(super) use self::buffers::KeepBuffers;
 pub(super) use self::layer_norm::LayerNorm;
 pub(super) use self::linear::{Layer, Linear};
@@ -34,8 +34,14 @@ pub(super) trait Operator: fmt::Debug + Send + Sync + 'static {
     /// How it is called.
     const NAME: &'static str;
 
-    /// Values in a row of the input, and in a row of the answer.
-    fn widths(&self) -> [usize; 2];
+    /// Values in a row of the first input, and in a row of the answer; none where the answer's rows are as long as the
+    /// input's, whatever that is.
+    fn widths(&self) -> Option<[usize; 2]>;
+
+    /// The shapes of the inputs after the first one, if there are any.
+    fn others(&self, _x: &[TDim], _answer: &[TDim]) -> TVec<TVec<TDim>> {
+        TVec::new()
+    }
 
     /// Which form of it this is, in a few words.
     fn detail(&self) -> String;
@@ -50,8 +56,8 @@ pub(super) struct Call<'a> {
     pub(super) x: ArrayView2<'a, f32>,
     /// Rows of one picture, of which there may be several.
     pub(super) tokens: usize,
-    /// What is added to the answer, in its shape.
-    pub(super) residual: Option<ArrayView2<'a, f32>>,
+    /// The inputs after the first one.
+    pub(super) others: &'a [&'a [f32]],
     /// `[R, C]`: the width is the operator's second
     pub(super) out: ArrayViewMut2<'a, f32>,
     /// Threads that may share the work.
@@ -61,9 +67,8 @@ pub(super) struct Call<'a> {
 /// An operator as a node of tract's.
 ///
 /// # Shapes
-/// - first input: `[…, T, widths[0]]`
-/// - second input, if there is one: as the output
-/// - output: `[…, T, widths[1]]`
+/// - first input: `[…, T, C]`
+/// - output: `[…, T, C]`, of the operator's other width
 pub(super) fn node<O: Operator>(operator: O) -> Box<dyn InferenceOp> {
     expand(Frame(Arc::new(operator)))
 }
@@ -97,19 +102,16 @@ impl<O: Operator> Expansion for Frame<O> {
         inputs: &'p [TensorProxy],
         outputs: &'p [TensorProxy],
     ) -> InferenceResult {
-        if inputs.len() != 2 {
-            check_input_arity(inputs, 1)?;
-        }
         check_output_arity(outputs, 1)?;
         for value in inputs.iter().chain(outputs) {
             solver.equals(&value.datum_type, f32::datum_type())?;
         }
-        if let [_, residual] = inputs {
-            solver.equals(&residual.shape, &outputs[0].shape)?;
-        }
         solver.given(&inputs[0].shape, move |solver, shape| {
-            let shape = self.answers(&shape)?;
-            solver.equals(&outputs[0].shape, shape)
+            let answer = self.answer(&shape)?;
+            for (other, shape) in inputs[1..].iter().zip(self.0.others(&shape, &answer)) {
+                solver.equals(&other.shape, shape)?;
+            }
+            solver.equals(&outputs[0].shape, answer)
         })
     }
 
@@ -119,9 +121,18 @@ impl<O: Operator> Expansion for Frame<O> {
 }
 
 impl<O: Operator> Frame<O> {
+    /// Values in a row of the answer to an input.
+    fn width(&self, shape: &[usize]) -> Option<usize> {
+        let last = shape.last().copied();
+        match self.0.widths() {
+            Some([taken, given]) => last.filter(|&width| width == taken).map(|_| given),
+            None => last,
+        }
+    }
+
     /// The shape of the answer to an input.
-    fn answers(&self, shape: &[TDim]) -> TractResult<TVec<TDim>> {
-        let [taken, given] = self.0.widths();
+    fn answer(&self, shape: &[TDim]) -> TractResult<TVec<TDim>> {
+        let Some([taken, given]) = self.0.widths() else { return Ok(shape.into()) };
         match shape {
             [rows @ .., width] if !rows.is_empty() && *width == taken.to_dim() => {
                 Ok(rows.iter().cloned().chain([given.to_dim()]).collect())
@@ -147,10 +158,10 @@ impl<O: Operator> EvalOp for Frame<O> {
     op_out_of_plan!();
 
     fn eval(&self, context: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let [taken, given] = self.0.widths();
         let shape = inputs[0].shape();
-        ensure!(shape.len() > 1 && shape.last() == Some(&taken), "{} of {shape:?}", O::NAME);
-        let tokens = shape[shape.len() - 2];
+        let (&[.., tokens, taken], Some(given)) = (shape, self.width(shape)) else {
+            bail!("{} of {shape:?}", O::NAME);
+        };
         let rows = shape[..shape.len() - 1].iter().product();
         let mut answer: TVec<usize> = shape.into();
         if let Some(width) = answer.last_mut() {
@@ -158,15 +169,14 @@ impl<O: Operator> EvalOp for Frame<O> {
         }
         let plain = inputs.iter().map(|input| input.try_as_plain_ram()).collect::<TractResult<TVec<_>>>()?;
         let x = ArrayView2::from_shape((rows, taken), plain[0].as_slice::<f32>()?)?;
-        let view = |values| TractResult::Ok(ArrayView2::from_shape((rows, given), values)?);
-        let residual = plain.get(1).map(|residual| residual.as_slice::<f32>().and_then(view)).transpose()?;
+        let others = plain[1..].iter().map(|plain| plain.as_slice::<f32>()).collect::<TractResult<TVec<_>>>()?;
         let threads = match current_tract_executor() {
             Executor::MultiThread(pool) => pool.current_num_threads(),
             _ => 1,
         };
         let value = buffers::filled(context, &answer, |values| {
             let out = ArrayViewMut2::from_shape((rows, given), values)?;
-            self.0.run(Call { x, tokens, residual, out, threads });
+            self.0.run(Call { x, tokens, others: &others, out, threads });
             Ok(())
         })?;
         Ok(tvec![value.into_tvalue()])
@@ -177,6 +187,6 @@ impl<O: Operator> TypedOp for Frame<O> {
     as_op!();
 
     fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        Ok(tvec![f32::fact(self.answers(&inputs[0].shape)?)])
+        Ok(tvec![f32::fact(self.answer(&inputs[0].shape)?)])
     }
 }

@@ -7,8 +7,9 @@ use super::rows::{self, Row};
 use super::weights::Weights;
 use crate::finish::{Finish, Rows, finished};
 
-/// Rows that go through one panel after the other: few enough for their bytes to stay in a core's own cache.
-const BLOCK_ROWS: usize = 48;
+/// Most rows that go through one panel after the other: few enough for their bytes to stay in a core's own cache, many
+/// enough for the weights to be read seldom.
+const BLOCK_ROWS: usize = 104;
 
 /// Memory that a call needs for itself, kept from call to call.
 #[derive(Clone, Debug, Default)]
@@ -66,11 +67,13 @@ pub(super) fn walk<D: Dot>(job: Job) {
     let Scratch { rows, sums, .. } = scratch;
     let (mut rows, mut sums) = (std::mem::take(rows), std::mem::take(sums));
     let mut values = D::take(scratch);
-    values.resize(BLOCK_ROWS * depth, D::value(0));
+    // blocks are even, so that none is left with few rows to read all weights for
+    let block = m.div_ceil(m.div_ceil(BLOCK_ROWS).max(1)).next_multiple_of(D::LAYOUT.rows);
+    values.resize(block * depth, D::value(0));
     sums.resize(D::LAYOUT.rows * columns, 0);
-    rows.resize(BLOCK_ROWS, Row::default());
-    for top in (0..m).step_by(BLOCK_ROWS) {
-        let there = BLOCK_ROWS.min(m - top);
+    rows.resize(block, Row::default());
+    for top in (0..m).step_by(block) {
+        let there = block.min(m - top);
         for (i, values) in values.chunks_exact_mut(depth).enumerate().take(there) {
             rows[i] = rows::quantize(x.row(top + i, 0..weights.inputs), values, D::value);
         }
@@ -101,8 +104,9 @@ pub(super) fn walk<D: Dot>(job: Job) {
 /// A row of sums to what they stand for. `shift` is what the row's bytes had lost.
 #[inline(always)]
 fn scaled(sums: &[i32], row: Row, shift: i32, column_sums: &[i32], scale: &[f32], bias: &[f32], out: &mut [f32]) {
-    let zero = row.zero - shift;
+    // no sum comes near the ends of an i32 (`MOST_INPUTS`); checks of it would keep this from being vector code
+    let zero = row.zero.wrapping_sub(shift);
     for ((((out, sum), column_sum), scale), bias) in out.iter_mut().zip(sums).zip(column_sums).zip(scale).zip(bias) {
-        *out = ((sum - zero * column_sum) as f32 * row.scale).mul_add(*scale, *bias);
+        *out = (sum.wrapping_sub(zero.wrapping_mul(*column_sum)) as f32 * row.scale).mul_add(*scale, *bias);
     }
 }

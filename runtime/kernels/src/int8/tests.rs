@@ -59,7 +59,7 @@ impl Layer {
                 x.iter().zip(self.weights.column(j)).map(|(&x, &w)| (byte(x) - zero as i32) * i32::from(w)).sum();
             let mut y = (sum as f32 * scale).mul_add(self.scale[j], self.bias[j]);
             if finish.gelu {
-                y *= math::normal(y).0;
+                y = math::gelu(y);
             }
             y + if finish.residual.is_some() { self.residual[[i, j]] } else { 0.0 }
         })

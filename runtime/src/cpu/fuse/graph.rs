@@ -148,18 +148,21 @@ pub(super) fn float(node: &NodeProto, name: &str) -> Option<f32> {
 pub(super) struct Placeholder<'a> {
     pub(super) slot: usize,
     pub(super) operator: &'a str,
-    /// Values in a row of the input, and of the answer.
-    pub(super) widths: [usize; 2],
+    /// Values in a row of the input, and of the answer; none where the operator takes any.
+    pub(super) widths: Option<[usize; 2]>,
 }
 
 /// What a node says, if it stands for an operator of ours.
 pub(super) fn placeholder(node: &NodeProto) -> Option<Placeholder<'_>> {
     let ours = node.op_type == PLACEHOLDER && node.domain.is_empty();
-    let &[taken, given] = ints(node, WIDTHS).filter(|_| ours)? else { return None };
+    let widths = match ints(node, WIDTHS).filter(|_| ours)? {
+        &[taken, given] => Some([usize::try_from(taken).ok()?, usize::try_from(given).ok()?]),
+        _ => None,
+    };
     Some(Placeholder {
         slot: usize::try_from(int(node, SLOT)?).ok()?,
         operator: str::from_utf8(&attribute(node, OPERATOR)?.s).ok()?,
-        widths: [usize::try_from(taken).ok()?, usize::try_from(given).ok()?],
+        widths,
     })
 }
 
@@ -175,14 +178,14 @@ pub(super) struct Replacement {
 /// What comes in the place of nodes.
 enum Replacing {
     /// An operator.
-    New { operator: Box<dyn InferenceOp>, step: Step, widths: [usize; 2] },
+    New { operator: Box<dyn InferenceOp>, step: Step, widths: Option<[usize; 2]> },
     /// The one in that slot, which takes more inputs now.
     Known(usize),
 }
 
 impl Replacement {
-    /// An operator of one input.
-    pub(super) fn new<O: Operator>(operator: O, x: &str, output: &str, replaced: Vec<usize>) -> Self {
+    /// An operator that has not been there.
+    pub(super) fn new<O: Operator>(operator: O, inputs: &[&str], output: &str, replaced: Vec<usize>) -> Self {
         let step = Step {
             name: output.to_owned(),
             operator: O::NAME.to_owned(),
@@ -190,7 +193,8 @@ impl Replacement {
             fused: Vec::new(),
         };
         let operator = Replacing::New { widths: operator.widths(), operator: ops::node(operator), step };
-        Self { operator, inputs: vec![x.to_owned()], output: output.to_owned(), replaced }
+        let inputs = inputs.iter().map(|&name| name.to_owned()).collect();
+        Self { operator, inputs, output: output.to_owned(), replaced }
     }
 
     /// The operator in a slot, which is among those that are replaced, with these inputs.
@@ -218,7 +222,7 @@ pub(super) fn replace(
                 let attributes = vec![
                     AttributeProto::from_i64(SLOT, slots.len() as i64),
                     AttributeProto::from_text(OPERATOR, &step.operator),
-                    AttributeProto::from_i64s(WIDTHS, &widths.map(|width| width as i64)),
+                    AttributeProto::from_i64s(WIDTHS, &widths.iter().flatten().map(|&width| width as i64).collect::<Vec<_>>()),
                 ];
                 slots.push(Some(operator));
                 made.push(step);

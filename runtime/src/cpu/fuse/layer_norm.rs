@@ -19,5 +19,5 @@ fn known(values: &Values, at: usize, node: &NodeProto) -> Option<Replacement> {
     let width = weight.len();
     let (weight, bias) = (values.vector(input(node, 1)?, width)?, values.vector(input(node, 2)?, width)?);
     let norm = LayerNorm { weight, bias, epsilon: float(node, "epsilon").unwrap_or(1e-5) };
-    Some(Replacement::new(norm, input(node, 0)?, output(node)?, vec![at]))
+    Some(Replacement::new(norm, &[input(node, 0)?], output(node)?, vec![at]))
 }

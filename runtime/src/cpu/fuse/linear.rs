@@ -42,7 +42,7 @@ fn around(values: &Values, at: usize, product: &NodeProto, precision: Precision)
     }
 
     let layer = stored.packed(&offsets, precision)?;
-    Some(Replacement::new(Linear { layer, gelu }, input(product, 0)?, made, replaced))
+    Some(Replacement::new(Linear { layer, gelu }, &[input(product, 0)?], made, replaced))
 }
 
 /// Weights as a file has them.
@@ -123,21 +123,42 @@ fn shape(constant: &TensorProto) -> Option<[usize; 2]> {
     Some([usize::try_from(inputs).ok()?, usize::try_from(outputs).ok()?])
 }
 
-/// The nodes of a GELU that begins with a value, and what it makes: `x · (1 + erf(x / √2)) · ½`.
+/// The nodes of a GELU that begins with a value, and what it makes: `x · (1 + erf(x / √2)) · ½`, multiplied in any order.
 fn gelu<'a>(values: &Values<'a>, x: &str) -> Option<(Vec<usize>, &'a str)> {
     let is = |name: &str, wanted: f32| values.scalar(name).is_some_and(|value| (value - wanted).abs() <= CLOSE);
-    let [first, second] = values.readers(x) else { return None };
-    let (divide, multiply) = if first.1.op_type == "Div" { (first, second) } else { (second, first) };
-    let divided = divide.1.op_type == "Div" && input(divide.1, 0)? == x && is(input(divide.1, 1)?, SQRT_2);
-    let erf = values.reader("Erf", output(divide.1)?)?;
+    let is_half = |name: &str| is(name, 0.5);
+    let readers = values.readers(x);
+    let (at, divide) = *readers.iter().find(|(_, node)| node.op_type == "Div")?;
+    let erf = values.reader("Erf", output(divide)?)?;
     let raised = values.reader("Add", output(erf.1)?)?;
-    let by_x = values.reader("Mul", output(raised.1)?)?;
-    let halved = values.reader("Mul", output(by_x.1)?)?;
-    let fits = divided
-        && is(Values::other(raised.1, output(erf.1)?)?, 1.0)
-        && by_x.0 == multiply.0
-        && Values::other(by_x.1, x)? == output(raised.1)?
-        && is(Values::other(halved.1, output(by_x.1)?)?, 0.5);
-    let nodes = [*divide, erf, raised, by_x, halved].map(|(at, _)| at);
-    Some((nodes.to_vec(), output(halved.1)?)).filter(|_| fits)
+    let divided = readers.len() == 2 && input(divide, 0)? == x && is(input(divide, 1)?, SQRT_2);
+    if !divided || !is(Values::other(raised.1, output(erf.1)?)?, 1.0) {
+        return None;
+    }
+    let mut nodes = vec![at, erf.0, raised.0];
+    // what is multiplied is `made`, by `x` and by a half
+    let mut made = output(raised.1)?;
+    let (mut by_x, mut by_half) = (false, false);
+    while !(by_x && by_half) {
+        let (at, multiply) = values.reader("Mul", made)?;
+        let factor = Values::other(multiply, made)?;
+        if !by_x && (factor == x || (!by_half && halved(values, factor, x, is_half, &mut nodes))) {
+            by_half |= factor != x;
+            by_x = true;
+        } else if !by_half && is_half(factor) {
+            by_half = true;
+        } else {
+            return None;
+        }
+        nodes.push(at);
+        made = output(multiply)?;
+    }
+    Some((nodes, made))
+}
+
+/// Whether a value is `x · ½`, made for one reader alone; its node is added to `nodes`.
+fn halved(values: &Values, value: &str, x: &str, is_half: impl Fn(&str) -> bool, nodes: &mut Vec<usize>) -> bool {
+    let half = values.only("Mul", value).filter(|(_, node)| Values::other(node, x).is_some_and(is_half));
+    nodes.extend(half.map(|(at, _)| at));
+    half.is_some()
 }

@@ -20,7 +20,7 @@ fn with(values: &Values, (at, sum): Placed, side: usize) -> Option<Replacement> 
     let (layer_at, layer) = values.maker(answer).filter(|_| values.readers(answer).len() == 1)?;
     let placed = placeholder(layer).filter(|placed| placed.operator == Linear::NAME && layer.input.len() == 1)?;
     let around = Values::other(sum, answer)?;
-    begins_with(values, layer, around, placed.widths[1])
+    begins_with(values, layer, around, placed.widths?[1])
         .then(|| Replacement::extended(placed.slot, &[input(layer, 0)?, around], output(sum)?, vec![layer_at, at]).into())?
 }
 
@@ -31,7 +31,7 @@ fn begins_with(values: &Values, layer: &NodeProto, around: &str, width: usize) -
     for _ in 0..LONGEST_BRANCH {
         let (Some(placed), Some(from)) = (placeholder(node), input(node, 0)) else { return false };
         if from == around {
-            return placed.widths[0] == width;
+            return placed.widths.is_some_and(|[taken, _]| taken == width);
         }
         match values.maker(from) {
             Some((_, before)) => node = before,

@@ -22,8 +22,8 @@ pub(in super::super) struct LayerNorm {
 impl Operator for LayerNorm {
     const NAME: &'static str = "LayerNorm";
 
-    fn widths(&self) -> [usize; 2] {
-        [self.weight.len(); 2]
+    fn widths(&self) -> Option<[usize; 2]> {
+        Some([self.weight.len(); 2])
     }
 
     fn detail(&self) -> String {

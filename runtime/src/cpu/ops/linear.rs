@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use glimpse_kernels::{Finish, Rows, int8, linear};
 use ndarray::{ArrayViewMut2, Axis};
+use tract_onnx::prelude::{TDim, TVec, tvec};
 
 use super::pieces::in_pieces;
 use super::{Call, Operator};
@@ -35,15 +36,12 @@ pub(in super::super) struct Linear {
 impl Operator for Linear {
     const NAME: &'static str = "Linear";
 
-    fn widths(&self) -> [usize; 2] {
-        match &self.layer {
-            Layer::Int8(weights) => [weights.inputs(), weights.outputs()],
-            Layer::F32(weights) => [weights.inputs(), weights.outputs()],
-        }
+    fn widths(&self) -> Option<[usize; 2]> {
+        Some(self.sizes())
     }
 
     fn detail(&self) -> String {
-        let [inputs, outputs] = self.widths();
+        let [inputs, outputs] = self.sizes();
         let form = match &self.layer {
             Layer::Int8(weights) => format!("int8 ({})", weights.family().name()),
             Layer::F32(_) => "f32".to_owned(),
@@ -51,13 +49,17 @@ impl Operator for Linear {
         format!("{inputs} → {outputs}, {form}{}", if self.gelu { ", GELU" } else { "" })
     }
 
+    fn others(&self, _: &[TDim], answer: &[TDim]) -> TVec<TVec<TDim>> {
+        tvec![answer.into()]
+    }
+
     fn run(&self, call: Call) {
-        let Call { x, residual, out, threads, .. } = call;
-        let [inputs, outputs] = self.widths();
+        let Call { x, others, out, threads, .. } = call;
+        let [inputs, outputs] = self.sizes();
         let rows = x.nrows();
         let pieces = if rows * inputs * outputs >= WORTH_THREADS { threads } else { 1 };
         let x = x.to_slice().unwrap_or(&[]);
-        let residual = residual.and_then(|residual| residual.to_slice());
+        let residual = others.first();
         let part = |row: usize, column: usize, out: ArrayViewMut2<f32>| {
             let residual = residual.map(|values| Rows::new(&values[row * outputs + column..], outputs));
             let finish = Finish { gelu: self.gelu, residual };
@@ -72,6 +74,14 @@ impl Operator for Linear {
 }
 
 impl Linear {
+    /// `K` and `C`
+    fn sizes(&self) -> [usize; 2] {
+        match &self.layer {
+            Layer::Int8(weights) => [weights.inputs(), weights.outputs()],
+            Layer::F32(weights) => [weights.inputs(), weights.outputs()],
+        }
+    }
+
     /// Some columns of some rows.
     fn part(&self, x: Rows, column: usize, finish: Finish, out: ArrayViewMut2<f32>) {
         thread_local! {

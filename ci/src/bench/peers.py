@@ -1,0 +1,179 @@
+"""How long ONNX Runtime and OpenVINO take for a bundle's model.
+
+usage: python peers.py prepare BUNDLE FOLDER
+       python peers.py time ENGINE FOLDER FORM WHAT TOKENS THREADS RUNS
+
+`prepare` writes the forms of a bundle's graphs that suit other engines into FOLDER/encoder and FOLDER/decoder: `f32.onnx`;
+`dynamic.onnx`, int8 whose activations are quantized as they come; `static.onnx`, int8 whose activations have fixed ranges;
+and `glimpse.onnx`, the bundle's own int8 form. `time` runs one of them (FORM) with ENGINE (onnxruntime or openvino) and
+prints a JSON list of the milliseconds of RUNS runs, after a tenth as many that are not timed. WHAT is a graph by itself
+(encoder or decoder), on made-up input of TOKENS tokens, the class token among them; or a frame of 640×480, `features` or
+`painted`, with OpenCV and NumPy around the graphs.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+PARTS = ("encoder", "decoder")
+Arrays = dict[str, np.ndarray]
+
+
+def made_up(model: onnx.ModelProto, tokens: int) -> Arrays:
+    """Input of the contract's shapes."""
+    rng = np.random.default_rng(0)
+    shapes = {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in model.graph.input}
+    if "patches" in shapes:
+        patches = rng.standard_normal((tokens - 1, shapes["patches"][1]), dtype=np.float32)
+        return {"patches": patches, "positions": np.arange(tokens - 1, dtype=np.int64)}
+    restore = np.zeros(shapes["restore"][0], dtype=np.int64)
+    restore[: tokens - 1] = np.arange(1, tokens)
+    return {"tokens": rng.standard_normal((tokens, shapes["tokens"][1]), dtype=np.float32), "restore": restore}
+
+
+def widened(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph with its int8 weights as f32 constants."""
+    graph = model.graph
+    constants = {constant.name: numpy_helper.to_array(constant) for constant in graph.initializer}
+    for node in [node for node in graph.node if node.op_type == "DequantizeLinear"]:
+        codes, scale, _ = (constants[name] for name in node.input)
+        graph.initializer.append(numpy_helper.from_array(codes * scale.astype(np.float32), node.output[0]))
+        graph.node.remove(node)
+    read = {name for node in graph.node for name in node.input}
+    for constant in [constant for constant in graph.initializer if constant.name not in read]:
+        graph.initializer.remove(constant)
+    return model
+
+
+def prepare(bundle: Path, folder: Path) -> None:
+    """Writes the forms of others."""
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Calibration(CalibrationDataReader):
+        def __init__(self, model: onnx.ModelProto) -> None:
+            shapes = [value.type.tensor_type.shape.dim[0].dim_value for value in model.graph.input]
+            self.inputs = iter([made_up(model, tokens) for tokens in (17, 50, max(50, *shapes))])
+
+        def get_next(self) -> Arrays | None:
+            return next(self.inputs, None)
+
+    for part in PARTS:
+        if not (bundle / f"{part}.int8.onnx").is_file():
+            continue
+        forms = folder / part
+        forms.mkdir(parents=True, exist_ok=True)
+        int8 = onnx.load(bundle / f"{part}.int8.onnx")
+        onnx.save(int8, forms / "glimpse.onnx")
+        model = widened(int8)
+        onnx.save(model, forms / "f32.onnx")
+        quantize_dynamic(forms / "f32.onnx", forms / "dynamic.onnx", weight_type=QuantType.QInt8, per_channel=True)
+        quant_pre_process(forms / "f32.onnx", forms / "prepared.onnx", skip_symbolic_shape=True)
+        quantize_static(
+            forms / "prepared.onnx",
+            forms / "static.onnx",
+            Calibration(model),
+            quant_format=QuantFormat.QDQ,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            op_types_to_quantize=["Gemm"],
+        )
+        (forms / "prepared.onnx").unlink()
+
+
+def runner(engine: str, file: Path, threads: int) -> Callable[[Arrays], np.ndarray]:
+    """What runs a file once."""
+    if engine == "onnxruntime":
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+        return lambda inputs: session.run(None, inputs)[0]
+    import openvino
+
+    settings = {
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": 1,
+        "PERFORMANCE_HINT": "LATENCY",
+        # what is f32 stays f32: on some CPUs it would be bf16
+        "INFERENCE_PRECISION_HINT": "f32",
+    }
+    core = openvino.Core()
+    request = core.compile_model(core.read_model(file), "CPU", settings).create_infer_request()
+    return lambda inputs: request.infer(inputs, share_inputs=True, share_outputs=True)[0]
+
+
+def frames(folder: Path, form: str, what: str, tokens: int, run_of: Callable[[Path], Callable]) -> Callable[[], None]:
+    """What brings a frame through a model once, with OpenCV and NumPy around the graphs."""
+    import cv2
+
+    encoder = onnx.load(folder / "encoder" / f"{form}.onnx")
+    decoder = onnx.load(folder / "decoder" / f"{form}.onnx")
+    patch_len = encoder.graph.input[0].type.tensor_type.shape.dim[1].dim_value
+    places = decoder.graph.input[1].type.tensor_type.shape.dim[0].dim_value
+    patch, grid = round((patch_len / 3) ** 0.5), round(places**0.5)
+    rng = np.random.default_rng(0)
+    frame = rng.integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    visible = np.sort(rng.choice(places, tokens - 1, replace=False)).astype(np.int64)
+    restore = np.zeros(places, dtype=np.int64)
+    restore[visible] = np.arange(1, tokens)
+    scale, offset = np.float32(1 / 255 / 0.25), np.float32(0.5 / 0.25)
+    encode = run_of(folder / "encoder" / f"{form}.onnx")
+    decode = run_of(folder / "decoder" / f"{form}.onnx")
+
+    def once() -> None:
+        image = cv2.resize(frame, (grid * patch, grid * patch), interpolation=cv2.INTER_AREA)
+        image = image.astype(np.float32) * scale - offset
+        patches = image.reshape(grid, patch, grid, patch, 3).transpose(0, 2, 1, 3, 4).reshape(places, patch_len)
+        found = encode({"patches": patches[visible], "positions": visible})
+        if what == "features":
+            return
+        painted = decode({"tokens": found, "restore": restore})
+        image = painted.reshape(grid, grid, patch, patch, 3).transpose(0, 2, 1, 3, 4).reshape(grid * patch, -1, 3)
+        np.clip((image + offset) / scale, 0, 255).round().astype(np.uint8)
+
+    return once
+
+
+def timed(engine: str, folder: Path, form: str, what: str, tokens: int, threads: int, runs: int) -> list[float]:
+    """Milliseconds of each run."""
+
+    def run_of(file: Path) -> Callable[[Arrays], np.ndarray]:
+        return runner(engine, file, threads)
+
+    if what in PARTS:
+        file = folder / what / f"{form}.onnx"
+        inputs, run = made_up(onnx.load(file), tokens), run_of(file)
+        once = lambda: run(inputs)  # noqa: E731
+    else:
+        import cv2
+
+        cv2.setNumThreads(threads)
+        once = frames(folder, form, what, tokens, run_of)
+    times = []
+    warm_up = -(-runs // 10)
+    for index in range(warm_up + runs):
+        start = time.perf_counter()
+        once()
+        if index >= warm_up:
+            times.append(1e3 * (time.perf_counter() - start))
+    return times
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["prepare", bundle, folder]:
+            prepare(Path(bundle), Path(folder))
+        case ["time", engine, folder, form, what, tokens, threads, runs]:
+            print(json.dumps(timed(engine, Path(folder), form, what, int(tokens), int(threads), int(runs))))
+        case _:
+            sys.exit(__doc__)
