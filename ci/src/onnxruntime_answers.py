@@ -4,7 +4,7 @@ usage: python onnxruntime_answers.py BUNDLE ANSWERS
 
 Reads `golden.safetensors` and the graphs in the folder BUNDLE, and writes the safetensors file ANSWERS with
 `{case}.{form}.tokens` and, if the bundle has a decoder, `{case}.{form}.painted`: the decoder is given what the encoder
-of the same form answered.
+of the same form answered. The form `dynamic` is the int8 one with activations quantized as they come.
 """
 
 import sys
@@ -14,8 +14,8 @@ import onnxruntime
 from safetensors.numpy import load_file, save_file
 
 CASES = ("one", "quarter", "all")
-# A form of a bundle, and what stands between the name of a graph and `.onnx`.
-FORMS = {"f32": "", "int8": ".int8"}
+# A form, and what stands between the name of a graph and `.onnx`.
+FORMS = {"f32": "", "int8": ".int8", "dynamic": ".int8"}
 
 
 def graph(bundle: Path, part: str, form: str) -> onnxruntime.InferenceSession | None:
@@ -26,7 +26,8 @@ def graph(bundle: Path, part: str, form: str) -> onnxruntime.InferenceSession | 
     options = onnxruntime.SessionOptions()
     # Beyond this level a DequantizeLinear before a MatMul becomes an operator that quantizes activations too, which is
     # not what the graph says.
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    if form != "dynamic":
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 

@@ -30,6 +30,7 @@ fn cells(row: &Row) -> [String; 8] {
     let (measure, limit) = match row.measure {
         Measure::RelativeError => ("relative error", format!("≤ {:e}", row.limit)),
         Measure::LeastCosine => ("least cosine", format!("≥ {}", row.limit)),
+        Measure::LossBesidePeer => ("loss of it, in peer's", format!("≤ {}", row.limit)),
     };
     [
         row.case.to_owned(),

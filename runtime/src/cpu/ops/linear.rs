@@ -11,8 +11,6 @@ use super::{Call, Operator};
 
 /// Multiply-adds below which a second thread costs more than it gains.
 const WORTH_THREADS: usize = 1 << 21;
-/// Rows from which on threads share them; of fewer, each thread takes all, and some of the columns.
-const MANY_ROWS: usize = 96;
 /// Rows that threads share are cut at multiples of it: of the rows of a tile, whatever the CPU.
 const TILE_ROWS: usize = 12;
 
@@ -65,12 +63,20 @@ impl Operator for Linear {
             let finish = Finish { gelu: self.gelu, residual };
             self.part(Rows::new(&x[row * inputs..], inputs), column, finish, out);
         };
-        if rows >= MANY_ROWS {
-            in_pieces(out, Axis(0), TILE_ROWS, pieces, &|row, out| part(row, 0, out));
-        } else {
-            in_pieces(out, Axis(1), self.panel_columns(), pieces, &|column, out| part(0, column, out));
-        }
+        let [down, across] = cut(pieces, rows.div_ceil(TILE_ROWS), outputs.div_ceil(self.panel_columns()));
+        in_pieces(out, Axis(0), TILE_ROWS, down, &|row, out| {
+            in_pieces(out, Axis(1), self.panel_columns(), across, &|column, out| part(row, column, out));
+        });
     }
+}
+
+/// How many pieces the rows and the columns are cut into, so that the largest piece is least. Columns before rows: a thread
+/// that has some of the columns reads some of the weights, and to quantize the rows again costs little.
+fn cut(pieces: usize, tiles: usize, panels: usize) -> [usize; 2] {
+    let down = (1..=pieces).filter(|down| pieces.is_multiple_of(*down));
+    let largest = |down: &usize| tiles.div_ceil(*down) * panels.div_ceil(pieces / down);
+    let down = down.min_by_key(largest).unwrap_or(1);
+    [down, pieces / down.max(1)]
 }
 
 impl Linear {
@@ -99,5 +105,19 @@ impl Linear {
             Layer::Int8(weights) => weights.panel_columns(),
             Layer::F32(weights) => weights.panel_columns(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_shared_first_and_evenly() {
+        assert_eq!(cut(1, 17, 12), [1, 1]);
+        assert_eq!(cut(2, 17, 12), [1, 2]);
+        assert_eq!(cut(8, 17, 12), [2, 4]);
+        assert_eq!(cut(4, 17, 1), [4, 1]);
+        assert_eq!(cut(3, 1, 2), [1, 3]);
     }
 }
