@@ -19,7 +19,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
+
+sys.path.append(str(Path(__file__).parent.parent))
+from onnx_forms import dynamic, widened  # noqa: E402
 
 PARTS = ("encoder", "decoder")
 Arrays = dict[str, np.ndarray]
@@ -37,23 +39,9 @@ def made_up(model: onnx.ModelProto, tokens: int) -> Arrays:
     return {"tokens": rng.standard_normal((tokens, shapes["tokens"][1]), dtype=np.float32), "restore": restore}
 
 
-def widened(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The graph with its int8 weights as f32 constants."""
-    graph = model.graph
-    constants = {constant.name: numpy_helper.to_array(constant) for constant in graph.initializer}
-    for node in [node for node in graph.node if node.op_type == "DequantizeLinear"]:
-        codes, scale, _ = (constants[name] for name in node.input)
-        graph.initializer.append(numpy_helper.from_array(codes * scale.astype(np.float32), node.output[0]))
-        graph.node.remove(node)
-    read = {name for node in graph.node for name in node.input}
-    for constant in [constant for constant in graph.initializer if constant.name not in read]:
-        graph.initializer.remove(constant)
-    return model
-
-
 def prepare(bundle: Path, folder: Path) -> None:
     """Writes the forms of others."""
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Calibration(CalibrationDataReader):
@@ -73,7 +61,7 @@ def prepare(bundle: Path, folder: Path) -> None:
         onnx.save(int8, forms / "glimpse.onnx")
         model = widened(int8)
         onnx.save(model, forms / "f32.onnx")
-        quantize_dynamic(forms / "f32.onnx", forms / "dynamic.onnx", weight_type=QuantType.QInt8, per_channel=True)
+        dynamic(model, forms / "dynamic.onnx")
         quant_pre_process(forms / "f32.onnx", forms / "prepared.onnx", skip_symbolic_shape=True)
         quantize_static(
             forms / "prepared.onnx",

@@ -33,6 +33,27 @@ pub fn least_cosine(answer: &Tensor, reference: &Tensor) -> anyhow::Result<f64> 
     Ok(extreme(1.0, f64::min, rows.map(|(a, b)| cosine(a, b))))
 }
 
+/// The mean of the rows' cosines. NaN where [`least_cosine`] is.
+///
+/// # Errors
+/// When the shapes differ.
+pub fn mean_cosine(answer: &Tensor, reference: &Tensor) -> anyhow::Result<f64> {
+    check_shapes(answer, reference)?;
+    let width = answer.shape.last().copied().unwrap_or(1).max(1);
+    let rows = answer.values.chunks(width).zip(reference.values.chunks(width));
+    let count = rows.len().max(1) as f64;
+    Ok(rows.map(|(a, b)| cosine(a, b)).sum::<f64>() / count)
+}
+
+/// The cosine of all values as one row. NaN where [`least_cosine`] is.
+///
+/// # Errors
+/// When the shapes differ.
+pub fn whole_cosine(answer: &Tensor, reference: &Tensor) -> anyhow::Result<f64> {
+    check_shapes(answer, reference)?;
+    Ok(cosine(&answer.values, &reference.values))
+}
+
 fn cosine(a: &[f32], b: &[f32]) -> f64 {
     let dot = |a: &[f32], b: &[f32]| -> f64 {
         let pairs = a.iter().zip(b);
@@ -94,7 +115,9 @@ mod tests {
             broken.values[place] = f32::NAN;
             assert!(relative_error(&broken, &whole).unwrap().is_nan());
             assert!(relative_error(&whole, &broken).unwrap().is_nan());
-            assert!(least_cosine(&broken, &whole).unwrap().is_nan());
+            for cosine in [least_cosine, mean_cosine, whole_cosine] {
+                assert!(cosine(&broken, &whole).unwrap().is_nan());
+            }
         }
     }
 
@@ -106,6 +129,9 @@ mod tests {
         assert_near(cosine([3.0, 0.0, 0.0, 1.0]), 1.0);
         assert_near(cosine([1.0, 0.0, 1.0, 1.0]), 0.5_f64.sqrt());
         assert_near(cosine([-1.0, 0.0, 0.0, 1.0]), -1.0);
+        let turned = matrix([1.0, 0.0, 1.0, 1.0]);
+        assert_near(mean_cosine(&turned, &reference).unwrap(), (1.0 + 0.5_f64.sqrt()) / 2.0);
+        assert_near(whole_cosine(&turned, &reference).unwrap(), 3.0 / 15_f64.sqrt());
     }
 
     #[test]
