@@ -38,18 +38,19 @@ pub struct Finish<'a> {
     pub residual: Option<Rows<'a>>,
 }
 
-/// Finishes some columns of a row, from `left` on.
-#[inline(always)]
-pub(crate) fn finished(finish: Finish, row: usize, left: usize, out: &mut [f32]) {
-    if finish.gelu {
-        for out in out.iter_mut() {
-            *out = math::gelu(*out);
-        }
-    }
-    if let Some(residual) = finish.residual {
-        let residual = residual.row(row, left..left + out.len());
-        for (out, residual) in out.iter_mut().zip(residual) {
-            *out += residual;
+impl Finish<'_> {
+    /// Finishes some columns of a row, from `left` on, and writes them: once, since that may be far from the CPU.
+    #[inline(always)]
+    pub(crate) fn row(&self, values: impl Iterator<Item = f32>, row: usize, left: usize, out: &mut [f32]) {
+        let residual = self.residual.map(|residual| residual.row(row, left..left + out.len()));
+        let places = out.iter_mut().zip(values);
+        match (self.gelu, residual) {
+            (false, None) => places.for_each(|(place, value)| *place = value),
+            (true, None) => places.for_each(|(place, value)| *place = math::gelu(value)),
+            (false, Some(residual)) => places.zip(residual).for_each(|((place, value), r)| *place = value + r),
+            (true, Some(residual)) => {
+                places.zip(residual).for_each(|((place, value), r)| *place = math::gelu(value) + r);
+            }
         }
     }
 }

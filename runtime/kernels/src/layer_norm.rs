@@ -1,6 +1,6 @@
 //! Layer norm.
 
-use super::math::sum;
+use super::math::sum_of;
 use super::vectorized::vectorized;
 
 /// Takes the mean from each row and divides it by its deviation, then scales and shifts it.
@@ -31,8 +31,8 @@ pub fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f32, out: &m
 #[inline(always)]
 pub fn statistics(row: &[f32], epsilon: f32) -> (f32, f32) {
     let inverse = 1.0 / row.len() as f32;
-    let mean = sum(row.len(), |i| row[i]) * inverse;
-    let variance = sum(row.len(), |i| (row[i] - mean) * (row[i] - mean)) * inverse;
+    let mean = sum_of(row, |x| x) * inverse;
+    let variance = sum_of(row, |x| (x - mean) * (x - mean)) * inverse;
     (mean, 1.0 / (variance + epsilon).sqrt())
 }
 

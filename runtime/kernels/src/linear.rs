@@ -3,7 +3,7 @@
 use ndarray::ArrayViewMut2;
 use pulp::{Arch, Simd, WithSimd};
 
-use crate::finish::{Finish, Rows, finished};
+use crate::finish::{Finish, Rows};
 use crate::product::{BLOCK_ROWS, LONG_VECTOR, Matrix, TILE_ROWS, VECTORS, WIDEST, pack, pack_panels, tile};
 
 /// The weights of a linear layer, with its bias.
@@ -154,10 +154,8 @@ impl Job<'_, '_> {
                         }
                         let mut out = out.row_mut(top + row + i);
                         let out = &mut out.as_slice_mut().unwrap_or(&mut [])[left..left + width];
-                        for ((out, sum), bias) in out.iter_mut().zip(&values).zip(bias) {
-                            *out = sum + bias;
-                        }
-                        finished(finish, top + row + i, left, out);
+                        let values = values.iter().zip(bias).map(|(sum, bias)| sum + bias);
+                        finish.row(values, top + row + i, left, out);
                     }
                 }
             }

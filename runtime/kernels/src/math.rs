@@ -102,6 +102,22 @@ pub fn sum(len: usize, f: impl Fn(usize) -> f32) -> f32 {
     lanes.iter().sum::<f32>() + rest
 }
 
+/// [`sum`] of what `f` makes of some numbers.
+#[must_use]
+#[inline(always)]
+pub fn sum_of(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+    const LANES: usize = 16;
+    let mut lanes = [0.0f32; LANES];
+    let (whole, rest) = x.as_chunks::<LANES>();
+    for chunk in whole {
+        for (sum, &x) in lanes.iter_mut().zip(chunk) {
+            *sum += f(x);
+        }
+    }
+    let rest: f32 = rest.iter().map(|&x| f(x)).sum();
+    lanes.iter().sum::<f32>() + rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,7 +164,8 @@ mod tests {
     #[test]
     fn lanes_leave_nothing_out() {
         for len in [0, 1, 15, 16, 17, 40] {
-            assert_eq!(sum(len, |i| i as f32), (0..len).sum::<usize>() as f32);
+            let x: Vec<f32> = (0..len).map(|i| i as f32).collect();
+            assert_eq!([sum(len, |i| i as f32), sum_of(&x, |x| x)], [(0..len).sum::<usize>() as f32; 2]);
             for largest in 0..len {
                 let x: Vec<f32> = (0..len).map(|i| if i == largest { -1.0 } else { -2.0 }).collect();
                 assert_eq!(most(&x), -1.0);

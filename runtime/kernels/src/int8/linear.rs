@@ -5,7 +5,7 @@ use ndarray::ArrayViewMut2;
 use super::dot::{self, Dot};
 use super::rows::{self, Row};
 use super::weights::Weights;
-use crate::finish::{Finish, Rows, finished};
+use crate::finish::{Finish, Rows};
 
 /// Most rows that go through one panel after the other: few enough for their bytes to stay in a core's own cache, many
 /// enough for the weights to be read seldom.
@@ -70,7 +70,7 @@ pub(super) fn walk<D: Dot>(job: Job) {
     // blocks are even, so that none is left with few rows to read all weights for
     let block = m.div_ceil(m.div_ceil(BLOCK_ROWS).max(1)).next_multiple_of(D::LAYOUT.rows);
     values.resize(block * depth, D::value(0));
-    sums.resize(D::LAYOUT.rows * columns, 0);
+    sums.resize(block * columns, 0);
     rows.resize(block, Row::default());
     for top in (0..m).step_by(block) {
         let there = block.min(m - top);
@@ -86,13 +86,19 @@ pub(super) fn walk<D: Dot>(job: Job) {
             let column_sums = &weights.sums[place];
             for tile in (0..there).step_by(D::LAYOUT.rows) {
                 let count = D::LAYOUT.rows.min(there - tile);
-                D::dot(count, &values[tile * depth..(tile + count) * depth], depth, dots, &mut sums);
-                for (i, sums) in sums.chunks_exact(columns).enumerate().take(count) {
-                    let mut out = out.row_mut(top + tile + i);
-                    let out = &mut out.as_slice_mut().unwrap_or(&mut [])[left..left + width];
-                    scaled(sums, rows[tile + i], D::SHIFT, column_sums, scale, bias, out);
-                    finished(finish, top + tile + i, left, out);
-                }
+                D::dot(
+                    count,
+                    &values[tile * depth..(tile + count) * depth],
+                    depth,
+                    dots,
+                    &mut sums[tile * columns..(tile + D::LAYOUT.rows) * columns],
+                );
+            }
+            for (i, sums) in sums.chunks_exact(columns).enumerate().take(there) {
+                let mut out = out.row_mut(top + i);
+                let out = &mut out.as_slice_mut().unwrap_or(&mut [])[left..left + width];
+                let sums = scaled(sums, rows[i], D::SHIFT, column_sums, scale, bias);
+                finish.row(sums, top + i, left, out);
             }
         }
     }
@@ -101,12 +107,20 @@ pub(super) fn walk<D: Dot>(job: Job) {
     scratch.sums = sums;
 }
 
-/// A row of sums to what they stand for. `shift` is what the row's bytes had lost.
+/// What a row of sums stands for. `shift` is what the row's bytes had lost.
 #[inline(always)]
-fn scaled(sums: &[i32], row: Row, shift: i32, column_sums: &[i32], scale: &[f32], bias: &[f32], out: &mut [f32]) {
+fn scaled(
+    sums: &[i32],
+    row: Row,
+    shift: i32,
+    column_sums: &[i32],
+    scale: &[f32],
+    bias: &[f32],
+) -> impl Iterator<Item = f32> {
     // no sum comes near the ends of an i32 (`MOST_INPUTS`); checks of it would keep this from being vector code
     let zero = row.zero.wrapping_sub(shift);
-    for ((((out, sum), column_sum), scale), bias) in out.iter_mut().zip(sums).zip(column_sums).zip(scale).zip(bias) {
-        *out = (sum.wrapping_sub(zero.wrapping_mul(*column_sum)) as f32 * row.scale).mul_add(*scale, *bias);
-    }
+    let columns = sums.iter().zip(column_sums).zip(scale).zip(bias);
+    columns.map(move |(((sum, column_sum), scale), bias)| {
+        (sum.wrapping_sub(zero.wrapping_mul(*column_sum)) as f32 * row.scale).mul_add(*scale, *bias)
+    })
 }
