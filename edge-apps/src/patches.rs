@@ -4,14 +4,13 @@ use std::path::Path;
 
 use anyhow::Result;
 use glimpse_models::ModelSpec;
-use glimpse_runtime::{Preprocessor, patchify_into};
+use glimpse_runtime::Preprocessor;
 use ndarray::{Array2, ArrayView2, ArrayView3};
 
 use crate::picture::Picture;
 
 /// Reads pictures for one model, into buffers that it keeps.
 pub struct PatchReader {
-    spec: ModelSpec,
     preprocessor: Preprocessor,
     patches: Array2<f32>,
 }
@@ -20,7 +19,7 @@ impl PatchReader {
     /// For a model with this spec.
     pub fn new(spec: &ModelSpec) -> Self {
         let patches = Array2::zeros((spec.grid().len(), spec.grid().patch_len()));
-        Self { spec: *spec, preprocessor: Preprocessor::new(spec), patches }
+        Self { preprocessor: Preprocessor::new(spec), patches }
     }
 
     /// The whole picture, squeezed into the model's square.
@@ -34,8 +33,7 @@ impl PatchReader {
         let rgb = Picture::read_to_look_at(path)?.to_rgb();
         let (width_px, height_px) = (rgb.width() as usize, rgb.height() as usize);
         let frame = ArrayView3::from_shape((height_px, width_px, 3), rgb.as_raw())?;
-        let image = self.preprocessor.image_from_frame(frame)?;
-        patchify_into(image, self.spec.grid(), self.patches.view_mut())?;
+        self.preprocessor.patches_from_frame(frame, self.patches.view_mut())?;
         Ok(self.patches.view())
     }
 }

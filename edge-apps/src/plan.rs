@@ -42,7 +42,7 @@ pub fn show_plan(model: &str, precision: Option<Precision>, json: bool) -> Resul
 
 fn of_file(path: &str, precision: Precision) -> Result<Graphs> {
     let file = fs::read(path).with_context(|| format!("reading {path}"))?;
-    let graph = Graph::load(&Bytes::from(file), &Options { precision, threads: Some(1) })
+    let graph = Graph::load(&Bytes::from(file), &Options { precision, threads: Some(1), ..Options::default() })
         .with_context(|| format!("{path}: is it an ONNX file?"))?;
     Ok(vec![(path.to_owned(), graph.steps().to_vec())])
 }
@@ -50,7 +50,7 @@ fn of_file(path: &str, precision: Precision) -> Result<Graphs> {
 fn of_bundle(model: &str, precision: Option<Precision>) -> Result<(Graphs, Precision)> {
     let bundle = bundles::open(model)?;
     let precision = bundles::precision(&bundle, precision);
-    let model = Model::load(&bundle, &Options { precision, threads: Some(1) })?;
+    let model = Model::load(&bundle, &Options { precision, threads: Some(1), ..Options::default() })?;
     let parts = Part::ALL.into_iter().map(|part| (part.to_string(), model.steps(part).to_vec()));
     Ok((parts.filter(|(_, steps)| !steps.is_empty()).collect(), precision))
 }

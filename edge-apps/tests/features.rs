@@ -12,7 +12,7 @@ use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Int32Type};
 use common::{Place, bundle, open};
-use glimpse_models::{Bundle, Precision};
+use glimpse_models::Bundle;
 use glimpse_runtime::{Mask, Model, Options, Preprocessor, patchify};
 use ndarray::{Array2, ArrayView2, ArrayView3, Axis};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -36,7 +36,7 @@ const PATHS: [&str; 3] = ["in/a.webp", "in/b.png", "in/sub/c.JPG"];
 /// What the runtime says of a picture.
 fn tokens(path: &Path, visible: &[usize]) -> Array2<f32> {
     let bundle = Bundle::open(bundle()).unwrap();
-    let mut model = Model::load(&bundle, &Options { precision: Precision::Int8, threads: Some(1) }).unwrap();
+    let mut model = Model::load(&bundle, &Options { threads: Some(1), ..Options::default() }).unwrap();
     let rgb = open(path).to_rgb8();
     let (width, height) = (rgb.width() as usize, rgb.height() as usize);
     let mut preprocessor = Preprocessor::new(model.spec());

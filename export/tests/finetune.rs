@@ -119,7 +119,7 @@ fn classes_are_learnt_and_the_bundle_tells_them_apart_as_burn_does() {
     let device = Device::flex();
     let classifier = checkpoint.description().classifier.unwrap();
     let burn = FineTuned::taking(checkpoint.spec(), classifier, checkpoint.weights().clone(), &device).unwrap();
-    let options = Options { precision: Precision::F32, threads: Some(1) };
+    let options = Options { precision: Precision::F32, threads: Some(1), ..Options::default() };
     let mut model = Model::load(&bundle, &options).unwrap();
     let (mut hits, grid) = (0, model.grid());
     for class in CLASSES {

@@ -85,7 +85,7 @@ fn agrees(bundle: &Bundle, answers: &str, questions: &[&str]) {
     let right = matrices(&path);
     let mut compared = 0;
     for precision in bundle.precisions() {
-        let mut model = Model::load(bundle, &Options { precision, threads: Some(1) }).unwrap();
+        let mut model = Model::load(bundle, &Options { precision, threads: Some(1), ..Options::default() }).unwrap();
         for question in questions {
             let visible = positions(&path, question);
             let mask = Mask::from_visible(model.grid(), &visible).unwrap();

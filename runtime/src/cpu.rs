@@ -1,5 +1,6 @@
 //! The CPU engine: ONNX graphs run by tract.
 
+mod arithmetic;
 mod buffer;
 mod classifier;
 mod fuse;
@@ -8,6 +9,7 @@ mod ops;
 mod plan;
 mod threads;
 
+pub(crate) use arithmetic::Arithmetic;
 pub(crate) use buffer::Buffer;
 pub use fuse::Step;
 pub(crate) use classifier::ClassifierPlan;

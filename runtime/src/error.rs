@@ -94,6 +94,13 @@ pub enum Error {
         precision: Precision,
     },
 
+    /// Kernels for other CPUs were asked for.
+    #[error("this machine's CPU cannot run the kernels `{kernels}`; leave them open, and the fastest that it can are taken")]
+    Kernels {
+        /// The family of CPUs that they are for.
+        kernels: &'static str,
+    },
+
     /// The engine refused an ONNX file, or failed in it.
     #[error("{doing} the ONNX file: {source}")]
     Onnx {

@@ -6,7 +6,7 @@ use glimpse_models::onnx::Bytes;
 use ndarray::{ArrayD, ArrayViewD};
 use tract_onnx::prelude::{IntoTValue as _, TVec, Tensor, TractError, TractResult};
 
-use crate::cpu::{Network, Threads};
+use crate::cpu::{Arithmetic, Network, Threads};
 use crate::{Error, Options, Result, Step};
 
 /// A graph of f32 tensors that is not part of a bundle: a ViT of another exporter, say.
@@ -20,10 +20,10 @@ impl Graph {
     /// Reads an ONNX file. Its inputs' shapes are taken from it; a length with a name may change from run to run.
     ///
     /// # Errors
-    /// [`Error::Threads`] if that many threads cannot be had, [`Error::Onnx`] if the engine refuses the file.
+    /// [`Error::Threads`] if that many threads cannot be had, [`Error::Kernels`] if they are for other CPUs, [`Error::Onnx`] if the engine refuses the file.
     pub fn load(onnx: &Bytes, options: &Options) -> Result<Self> {
         let threads = Threads::new(options.threads)?;
-        let network = Network::new(onnx, options.precision, &threads, |_| Ok(())).map_err(failed("planning"))?;
+        let network = Network::new(onnx, Arithmetic::of(options)?, &threads, |_| Ok(())).map_err(failed("planning"))?;
         Ok(Self { network })
     }
 

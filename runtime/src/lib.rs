@@ -72,6 +72,7 @@ pub use base::base_patches;
 pub use composite::composite;
 pub use cpu::Step;
 pub use error::{Error, Result};
+pub use glimpse_kernels::Family;
 pub use graph::Graph;
 pub use machine::{Machine, peak_memory_bytes};
 pub use mask::Mask;

@@ -1,11 +1,12 @@
 //! A bundle's model, ready to run.
 
+use glimpse_kernels::Family;
 use glimpse_models::{Base, Bundle, ModelSpec, Part, PatchGrid, Precision};
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut1};
 use tract_onnx::prelude::{TValue, TractError, TractResult};
 
 use crate::base::{self, base_patches};
-use crate::cpu::{Buffer, ClassifierPlan, Plan, Threads};
+use crate::cpu::{Arithmetic, Buffer, ClassifierPlan, Plan, Threads};
 use crate::{Error, Mask, Result, Step};
 
 /// How a model is run.
@@ -18,11 +19,14 @@ pub struct Options {
     pub precision: Precision,
     /// How many threads a run takes; one a core if `None`. The answer does not depend on it.
     pub threads: Option<usize>,
+    /// The CPUs whose kernels int8 is multiplied with; the fastest that this machine belongs to if `None`. The answer does
+    /// not depend on it.
+    pub kernels: Option<Family>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { precision: Precision::Int8, threads: None }
+        Self { precision: Precision::Int8, threads: None, kernels: None }
     }
 }
 
@@ -51,14 +55,15 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::FormMissing`] if the bundle has no int8 form and that is asked for, [`Error::Threads`] if that many
-    /// threads cannot be had, [`Error::Engine`] or [`Error::ClassifierEngine`] if the engine refuses a graph.
+    /// threads cannot be had, [`Error::Kernels`] if they are for other CPUs, [`Error::Engine`] or [`Error::ClassifierEngine`] if the engine refuses a graph.
     pub fn load(bundle: &Bundle, options: &Options) -> Result<Self> {
         let threads = Threads::new(options.threads)?;
+        let arithmetic = Arithmetic::of(options)?;
         let form = form(bundle, options.precision);
         let plan = |part| {
             let missing = || Error::FormMissing { bundle: bundle.name().to_owned(), precision: options.precision };
             let onnx = bundle.graph(part, form).ok_or_else(missing)?;
-            Plan::new(part, bundle.spec(), onnx, options.precision, &threads).map_err(engine(bundle.name(), part, "planning"))
+            Plan::new(part, bundle.spec(), onnx, arithmetic, &threads).map_err(engine(bundle.name(), part, "planning"))
         };
         let classifier = |(classifier, onnx)| {
             ClassifierPlan::new(classifier, bundle.spec(), onnx, &threads)

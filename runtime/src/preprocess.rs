@@ -3,8 +3,8 @@
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
-use glimpse_models::ModelSpec;
-use ndarray::{Array3, ArrayView3, Axis, Zip};
+use glimpse_models::{ModelSpec, PatchGrid};
+use ndarray::{Array3, ArrayView3, ArrayViewMut2, Axis, Zip, s};
 
 use crate::{Error, Result};
 
@@ -19,8 +19,12 @@ pub const PREPROCESS_VERSION: u32 = 1;
 /// from frame to frame.
 #[derive(Debug)]
 pub struct Preprocessor {
+    grid: PatchGrid,
     mean: [f32; 3],
     std: [f32; 3],
+    /// What a row of a patch is multiplied by, and what is added then: `[P·3]` each.
+    scale: Vec<f32>,
+    offset: Vec<f32>,
     resizer: Resizer,
     resized: Array3<u8>,
     image: Array3<f32>,
@@ -31,9 +35,14 @@ impl Preprocessor {
     #[must_use]
     pub fn new(spec: &ModelSpec) -> Self {
         let side = spec.image_side();
+        let pixels = (0..spec.patch_side()).flat_map(|_| 0..3).map(|channel| affine(spec.mean(), spec.std(), channel));
+        let (scale, offset) = pixels.unzip();
         Self {
+            grid: spec.grid(),
             mean: spec.mean(),
             std: spec.std(),
+            scale,
+            offset,
             resizer: Resizer::new(),
             resized: Array3::zeros((side, side, 3)),
             image: Array3::zeros((3, side, side)),
@@ -58,6 +67,36 @@ impl Preprocessor {
         let Self { mean, std, resized, image, .. } = self;
         normalize_into(resized.view(), *mean, *std, image);
         Ok(image.view())
+    }
+
+    /// [`Preprocessor::image_from_frame`] and [`patchify`](crate::patchify) in one pass, with the same values.
+    ///
+    /// # Shapes
+    /// - `frame`: `[H, W, 3]`, of any size
+    /// - `patches`: `[L, P·P·3]`, of the spec's grid; written whole
+    ///
+    /// # Units
+    /// As [`Preprocessor::image_from_frame`].
+    ///
+    /// # Errors
+    /// As [`Preprocessor::image_from_frame`], and [`Error::Shape`] if `patches` are not the grid's.
+    pub fn patches_from_frame(&mut self, frame: ArrayView3<u8>, mut patches: ArrayViewMut2<f32>) -> Result<()> {
+        let (grid, row_len) = (self.grid, 3 * self.grid.patch());
+        Error::check_shape("patches", &[grid.len(), grid.patch_len()], patches.shape())?;
+        resize_into(&mut self.resizer, frame, &mut self.resized)?;
+        let Self { scale, offset, resized, .. } = self;
+        let lines = resized.as_slice().unwrap_or_default().chunks_exact(row_len * grid.cols());
+        for (y, line) in lines.enumerate() {
+            let (first, inside) = (y / grid.patch() * grid.cols(), y % grid.patch() * row_len);
+            for (column, bytes) in line.chunks_exact(row_len).enumerate() {
+                let place = patches.slice_mut(s![first + column, inside..inside + row_len]);
+                let pixels = bytes.iter().zip(scale.iter()).zip(offset.iter());
+                place.into_iter().zip(pixels).for_each(|(value, ((&byte, scale), offset))| {
+                    *value = f32::from(byte) * scale + offset;
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Undoes the normalization and rounds to bytes; what lies outside 0 to 255 is cut off.
@@ -135,11 +174,15 @@ fn resize_into(resizer: &mut Resizer, from: ArrayView3<u8>, to: &mut Array3<u8>)
 /// `[H, W, 3]` bytes to `[3, H, W]` normalized values.
 fn normalize_into(frame: ArrayView3<u8>, mean: [f32; 3], std: [f32; 3], image: &mut Array3<f32>) {
     for (channel, plane) in image.axis_iter_mut(Axis(0)).enumerate() {
-        let scale = 1.0 / (255.0 * std[channel]);
-        let offset = -mean[channel] / std[channel];
+        let (scale, offset) = affine(mean, std, channel);
         let bytes = frame.index_axis(Axis(2), channel);
         Zip::from(plane).and(bytes).for_each(|value, &byte| {
             *value = f32::from(byte) * scale + offset;
         });
     }
+}
+
+/// What a channel's byte is multiplied by, and what is added then.
+fn affine(mean: [f32; 3], std: [f32; 3], channel: usize) -> (f32, f32) {
+    (1.0 / (255.0 * std[channel]), -mean[channel] / std[channel])
 }

@@ -30,7 +30,7 @@ fn tensor(name: &str) -> ArrayD<f32> {
 
 fn load(model: &str, exporter: &str) -> Graph {
     let file = Bytes::from(fs::read(folder().join(format!("{model}.{exporter}.onnx"))).unwrap());
-    Graph::load(&file, &Options { precision: Precision::F32, threads: Some(2) }).unwrap()
+    Graph::load(&file, &Options { precision: Precision::F32, threads: Some(2), ..Options::default() }).unwrap()
 }
 
 fn relative_error(got: ArrayViewD<f32>, wanted: ArrayViewD<f32>) -> f64 {

@@ -14,7 +14,7 @@ fn folder() -> PathBuf {
 }
 
 fn inpainter(threads: usize) -> Inpainter {
-    let options = Options { precision: Precision::Int8, threads: Some(threads) };
+    let options = Options { precision: Precision::Int8, threads: Some(threads), ..Options::default() };
     Inpainter::new(&Bundle::open(folder()).unwrap(), &options).unwrap()
 }
 

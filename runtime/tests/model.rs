@@ -4,7 +4,7 @@
 mod common;
 
 use glimpse_models::{Base, Bundle, BundleFile, Existing, Part, PatchGrid, Precision};
-use glimpse_runtime::{Error, Mask, Model, Options, base_patches};
+use glimpse_runtime::{Error, Family, Mask, Model, Options, base_patches};
 use ndarray::Array2;
 
 use common::{bundle, model};
@@ -29,6 +29,25 @@ fn the_answer_does_not_depend_on_threads() {
         })
         .collect();
     assert!(answers.iter().all(|answer| answer == answers[0]));
+}
+
+#[test]
+fn the_answer_does_not_depend_on_kernels() {
+    let bundle = bundle();
+    let patches = patches(bundle.spec().grid());
+    let mask = Mask::random(bundle.spec().grid(), 0.4, 3).unwrap();
+    let answers: Vec<_> = Family::available()
+        .map(|family| {
+            let options = Options { kernels: Some(family), threads: Some(1), ..Options::default() };
+            let mut model = Model::load(&bundle, &options).unwrap();
+            assert!(model.steps(Part::Encoder).iter().any(|step| step.detail.contains(family.name())));
+            model.reconstruct(patches.view(), &mask).unwrap().to_owned()
+        })
+        .collect();
+    assert!(answers.iter().all(|answer| answer == answers[0]));
+    let foreign = if cfg!(target_arch = "x86_64") { Family::Neon } else { Family::Avx2 };
+    let refused = Model::load(&bundle, &Options { kernels: Some(foreign), ..Options::default() });
+    assert!(matches!(refused, Err(Error::Kernels { .. })));
 }
 
 #[test]

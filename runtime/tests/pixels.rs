@@ -11,10 +11,14 @@ const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 const STD: [f32; 3] = [0.229, 0.224, 0.225];
 
 fn preprocessor(side: usize) -> Preprocessor {
-    let spec = RawSpec {
+    Preprocessor::new(&spec(side, side))
+}
+
+fn spec(side: usize, patch_side: usize) -> ModelSpec {
+    ModelSpec::new(RawSpec {
         family: Family::Mae,
         image_side: side,
-        patch_side: side,
+        patch_side,
         encoder: Transformer { width: 4, depth: 1, heads: 1 },
         decoder: None,
         mlp_ratio: 4,
@@ -23,8 +27,8 @@ fn preprocessor(side: usize) -> Preprocessor {
         norm_pix: false,
         base: Base::Zero,
         layer_norm_epsilon: 1e-6,
-    };
-    Preprocessor::new(&ModelSpec::new(spec).unwrap())
+    })
+    .unwrap()
 }
 
 fn bytes(height: usize, width: usize) -> impl Strategy<Value = Array3<u8>> {
@@ -89,6 +93,17 @@ proptest! {
             prop_assert!((image[[channel, y, x]] - expected).abs() <= tolerance::PIXEL);
         }
         prop_assert_eq!(preprocessor.frame_from_image(image.view()).unwrap(), frame);
+    }
+
+    #[test]
+    fn patches_in_one_pass_are_those_of_the_image(frame in frames(), across in 1_usize..6, patch in 1_usize..6) {
+        let spec = spec(across * patch, patch);
+        let mut preprocessor = Preprocessor::new(&spec);
+        let image = preprocessor.image_from_frame(frame.view()).unwrap();
+        let expected = patchify(image, spec.grid()).unwrap();
+        let mut patches = Array2::from_elem(expected.dim(), f32::NAN);
+        preprocessor.patches_from_frame(frame.view(), patches.view_mut()).unwrap();
+        prop_assert_eq!(patches, expected);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use glimpse_models::{Bundle, BundleFile, ModelSpec, Part, Precision};
 use glimpse_runtime::{
-    Machine, Mask, Model, Options, Preprocessor, base_patches, patchify_into, peak_memory_bytes, unpatchify,
+    Family, Machine, Mask, Model, Options, Preprocessor, base_patches, peak_memory_bytes, unpatchify,
 };
 use ndarray::{Array2, Array3, ArrayView3};
 use serde::Serialize;
@@ -56,9 +56,18 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: Option<u32>,
 
+    /// Kernels to compute int8 with [default: the fastest for this CPU; `glimpse info` names them]
+    #[arg(long, value_name = "NAME", value_parser = kernels)]
+    kernels: Option<Family>,
+
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+fn kernels(name: &str) -> Result<Family, String> {
+    let names = || Family::available().map(Family::name).collect::<Vec<_>>().join(", ");
+    Family::named(name).ok_or_else(|| format!("there are no kernels of that name; this CPU has {}", names()))
 }
 
 /// A stage of a frame.
@@ -125,7 +134,7 @@ pub fn run(args: &Args) -> Result<()> {
     let read_ms = milliseconds(start);
     let precision = bundles::precision(&bundle, args.precision);
     let threads = args.threads.map_or_else(|| Machine::detect().threads, |threads| threads as usize);
-    let options = Options { precision, threads: Some(threads) };
+    let options = Options { precision, threads: Some(threads), kernels: args.kernels };
     let start = Instant::now();
     let model = Model::load(&bundle, &options).with_context(|| format!("model `{}`", args.model))?;
     let plan_ms = milliseconds(start);
@@ -154,7 +163,7 @@ pub fn run(args: &Args) -> Result<()> {
         threads,
         arch: machine.arch,
         cpu_features: machine.cpu_features,
-        kernels: machine.kernels,
+        kernels: args.kernels.map_or(machine.kernels, Family::name),
         cold_start: ColdStart { read_ms, plan_ms, first_answer_ms },
         runs: args.runs,
         stages,
@@ -218,8 +227,7 @@ impl Bench {
     }
 
     fn preprocess(&mut self, frame: ArrayView3<u8>) -> Result<()> {
-        let image = self.preprocessor.image_from_frame(frame)?;
-        Ok(patchify_into(image, self.spec.grid(), self.patches.view_mut())?)
+        Ok(self.preprocessor.patches_from_frame(frame, self.patches.view_mut())?)
     }
 
     fn encode(&mut self) -> Result<()> {

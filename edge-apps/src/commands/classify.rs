@@ -99,7 +99,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let precision = bundles::precision(&bundle, args.precision);
     let threads = args.threads.map_or_else(|| Machine::detect().threads, |threads| threads as usize);
     let workers = threads.min(inputs.len());
-    let options = Options { precision, threads: Some(threads / workers) };
+    let options = Options { precision, threads: Some(threads / workers), ..Options::default() };
     let model = Model::load(&bundle, &options).with_context(|| format!("model `{}`", args.model))?;
 
     let bar = progress(inputs.len(), 0);

@@ -123,7 +123,7 @@ pub fn run(args: &Args) -> Result<()> {
 
     let threads = args.threads.map_or_else(|| Machine::detect().threads, |threads| threads as usize);
     let workers = threads.min(inputs.len());
-    let options = Options { precision, threads: Some(threads / workers) };
+    let options = Options { precision, threads: Some(threads / workers), ..Options::default() };
     let model = Model::load(&bundle, &options).with_context(|| format!("model `{}`", args.model))?;
     let recipe = recipe(args, &bundle, &model, precision, visible, &inputs)?;
     let existing = match (args.resume, args.force) {

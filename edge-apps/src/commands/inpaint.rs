@@ -141,7 +141,7 @@ pub fn run(args: &Args) -> Result<()> {
     let plan = Plan::new(&args.images, &args.output, args.mask.as_deref(), args.force)?;
     let bundle = bundles::open(&args.model)?;
     let precision = bundles::precision(&bundle, args.precision);
-    let options = Options { precision, threads: args.threads.map(|threads| threads as usize) };
+    let options = Options { precision, threads: args.threads.map(|threads| threads as usize), ..Options::default() };
     let grid = bundle.spec().grid();
     let hole_from = |job: &Job| match (&job.mask, args.random) {
         (Some(path), _) => HoleFrom::Mask { path: path.clone(), fit: args.fit_mask },

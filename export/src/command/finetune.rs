@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 use clap::Args as ClapArgs;
 use glimpse_export::device::CPU;
 use glimpse_export::finetune::{Mixing, Settings, StartFrom, run as finetune};
-use glimpse_export::model::Preset;
+use glimpse_export::model::{Preset, Products};
 
 use super::labelled::LabelledArgs;
 use super::sizes::SizeArgs;
@@ -142,7 +142,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         "--device {}: GPUs can share a batch, the CPU cannot take part: leave {CPU} out",
         args.device.join(",")
     );
-    try_device::trusted(&args.device)?;
+    try_device::trusted(&args.device, Products::F32)?;
     let samples = (args.batch * args.accumulate) as f64;
     let peak = args.learning_rate.unwrap_or(BASE_RATE * samples / BASE_SAMPLES);
     ensure!(peak >= 0.0 && peak.is_finite(), "--learning-rate {peak} is no rate: give a number such as 1e-3");

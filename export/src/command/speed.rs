@@ -50,7 +50,7 @@ pub struct Args {
 /// When an option is out of range.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let spec = args.sizes.spec().context("the model's sizes do not fit together")?;
-    try_device::trusted([&args.device])?;
+    try_device::trusted([&args.device], args.matmul)?;
     let mut found = device(&args.device)?.autodiff();
     if args.recompute {
         found = found.gradient_checkpointing();

@@ -131,7 +131,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         "--device {}: GPUs can share a batch, the CPU cannot take part: leave {CPU} out",
         args.device.join(",")
     );
-    try_device::trusted(&args.device)?;
+    try_device::trusted(&args.device, args.matmul)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let settings = Settings {
         batch: BatchSpec {

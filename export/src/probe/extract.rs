@@ -51,7 +51,7 @@ impl Extractor {
     /// When one cannot be loaded.
     pub fn new(bundles: &[(&Bundle, Precision)], shares: &[f32], seed: u64) -> anyhow::Result<Self> {
         let load = |(bundle, precision): &(&Bundle, Precision)| {
-            Model::load(bundle, &Options { precision: *precision, threads: Some(1) })
+            Model::load(bundle, &Options { precision: *precision, threads: Some(1), ..Options::default() })
         };
         let encoders = bundles.iter().map(load).collect::<Result<Vec<_>, _>>()?;
         let (bundle, _) = bundles[0];

@@ -21,7 +21,7 @@ impl Painter {
     /// # Errors
     /// When the runtime cannot load it, or the model cannot paint.
     pub fn new(bundle: &Bundle, precision: Precision, paint: PaintOptions) -> anyhow::Result<Self> {
-        let options = Options { precision, threads: Some(1) };
+        let options = Options { precision, threads: Some(1), ..Options::default() };
         Ok(Self {
             inpainter: Inpainter::new(bundle, &options)?,
             model: Model::load(bundle, &options)?,

@@ -211,7 +211,7 @@ pub fn parity(bundle: &Bundle, precisions: &[Precision], checkpoint: Option<&Che
     };
     let mut parity = Parity { comparisons: Vec::new(), spec, answers: Vec::new() };
     for &precision in precisions {
-        let options = Options { precision, threads: None };
+        let options = Options { precision, threads: None, ..Options::default() };
         let mut model = Model::load(bundle, &options).with_context(|| format!("loading the {precision} form"))?;
         // A bundle without f32 weights computes in f32 what its int8 weights say.
         let weights = if bundle.graph(Part::Encoder, precision).is_some() { precision } else { Precision::Int8 };

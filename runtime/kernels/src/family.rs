@@ -34,6 +34,12 @@ impl Family {
         Self::available().last().unwrap_or(Self::Portable)
     }
 
+    /// The family of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|family| family.name() == name)
+    }
+
     /// How it is called, in lower case.
     #[must_use]
     pub const fn name(self) -> &'static str {

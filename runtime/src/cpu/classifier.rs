@@ -1,10 +1,10 @@
 //! The graph that reads classes off an encoder's tokens.
 
 use glimpse_models::onnx::Bytes;
-use glimpse_models::{Classifier, ModelSpec, Precision};
+use glimpse_models::{Classifier, ModelSpec};
 use tract_onnx::prelude::{DatumExt as _, TValue, ToDim as _, TractResult, tvec};
 
-use super::{Network, Threads};
+use super::{Arithmetic, Network, Threads};
 
 /// A classifier ready to run, for any number of tokens.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(crate) struct ClassifierPlan {
 impl ClassifierPlan {
     /// Reads and optimizes a classifier's ONNX file.
     pub(crate) fn new(classifier: &Classifier, spec: &ModelSpec, onnx: &Bytes, threads: &Threads) -> TractResult<Self> {
-        let network = Network::new(onnx, Precision::F32, threads, |graph| {
+        let network = Network::new(onnx, Arithmetic::F32, threads, |graph| {
             let tokens = graph.symbols.sym("N").to_dim() + 1;
             graph.set_input_fact(0, f32::fact([tokens, spec.encoder().width.to_dim()]).into())
         })?;

@@ -23,7 +23,6 @@ mod residual;
 
 use std::cell::RefCell;
 
-use glimpse_models::Precision;
 use glimpse_models::onnx::{Bytes, GraphProto, Message as _, ModelProto};
 use tract_onnx::Onnx;
 use tract_onnx::model::ParsingContext;
@@ -32,6 +31,7 @@ use tract_onnx::prelude::{Framework as _, InferenceModel, TractResult};
 use tract_onnx::tract_hir::internal::{InferenceOp, format_err};
 
 use self::graph::{Replacement, Values};
+use super::Arithmetic;
 
 /// The operator that stands for ours where tract reads a file.
 const PLACEHOLDER: &str = "Glimpse";
@@ -64,9 +64,9 @@ pub(crate) enum Patterns {
 }
 
 /// Reads an ONNX file and fuses what it knows in it. int8 weights are widened where the arithmetic is to be in f32.
-pub(crate) fn read(onnx: &Bytes, precision: Precision, patterns: Patterns) -> TractResult<(InferenceModel, Vec<Step>)> {
+pub(crate) fn read(onnx: &Bytes, arithmetic: Arithmetic, patterns: Patterns) -> TractResult<(InferenceModel, Vec<Step>)> {
     let mut model = ModelProto::decode(onnx.clone())?;
-    let steps = model.graph.as_mut().map(|graph| fuse(graph, precision, patterns)).unwrap_or_default();
+    let steps = model.graph.as_mut().map(|graph| fuse(graph, arithmetic, patterns)).unwrap_or_default();
     let rest = model.encode_to_vec();
     drop(model);
     let reader = reader();
@@ -90,11 +90,11 @@ fn operator(_: &ParsingContext, node: &pb::NodeProto) -> TractResult<(Box<dyn In
 }
 
 /// Fuses what it knows in a graph. The operators are left in [`SLOTS`].
-fn fuse(graph: &mut GraphProto, precision: Precision, patterns: Patterns) -> Vec<Step> {
+fn fuse(graph: &mut GraphProto, arithmetic: Arithmetic, patterns: Patterns) -> Vec<Step> {
     constants::settle(graph);
     let mut slots = Vec::new();
     let mut made = Vec::new();
-    let linear = |values: &Values| linear::find(values, precision);
+    let linear = |values: &Values| linear::find(values, arithmetic);
     let apart = |values: &Values| if patterns == Patterns::All { attention::find_apart(values) } else { Vec::new() };
     let finders: [&dyn Fn(&Values) -> Vec<Replacement>; 5] =
         [&attention::find, &apart, &layer_norm::find, &linear, &residual::find];
@@ -109,7 +109,8 @@ fn fuse(graph: &mut GraphProto, precision: Precision, patterns: Patterns) -> Vec
 
 #[cfg(test)]
 mod tests {
-    use glimpse_models::{Bundle, Part};
+    use glimpse_kernels::Family;
+    use glimpse_models::{Bundle, Part, Precision};
 
     use super::*;
 
@@ -118,7 +119,7 @@ mod tests {
         let bundle = Bundle::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/glimpse-tiny")).unwrap();
         let spec = bundle.spec();
         for (part, depth) in [(Part::Encoder, spec.encoder().depth), (Part::Decoder, spec.decoder().unwrap().depth)] {
-            let (_, steps) = read(bundle.graph(part, Precision::Int8).unwrap(), Precision::Int8, Patterns::All).unwrap();
+            let (_, steps) = read(bundle.graph(part, Precision::Int8).unwrap(), Arithmetic::Int8(Family::best()), Patterns::All).unwrap();
             let count = |operator: &str| steps.iter().filter(|step| step.operator == operator).count();
             let linear = 4 * depth + if part == Part::Encoder { 1 } else { 2 };
             assert_eq!([count("Attention"), count("LayerNorm"), count("Linear")], [depth, 2 * depth + 1, linear], "{part}");

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use glimpse_models::Precision;
 use glimpse_models::onnx::Bytes;
 use tract_onnx::prelude::{
     InferenceModel, InferenceModelExt as _, RunOptions, TVec, TValue, TractResult, TypedSimpleState,
@@ -10,7 +9,7 @@ use tract_onnx::prelude::{
 
 use super::ops::KeepBuffers;
 use super::fuse::{self, Patterns};
-use super::{Step, Threads};
+use super::{Arithmetic, Step, Threads};
 
 /// A graph, optimized once for every token count, with the state that it keeps from run to run.
 #[derive(Debug)]
@@ -27,12 +26,12 @@ impl Network {
     /// visible.
     pub(crate) fn new(
         onnx: &Bytes,
-        precision: Precision,
+        arithmetic: Arithmetic,
         threads: &Threads,
         shape: impl Fn(&mut InferenceModel) -> TractResult<()>,
     ) -> TractResult<Self> {
         let planned = |patterns| {
-            let (mut graph, steps) = fuse::read(onnx, precision, patterns)?;
+            let (mut graph, steps) = fuse::read(onnx, arithmetic, patterns)?;
             shape(&mut graph)?;
             let options = RunOptions { executor: Some(threads.executor()), ..RunOptions::default() };
             let plan = graph.into_optimized()?.into_runnable_with_options(&options)?;

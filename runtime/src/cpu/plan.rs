@@ -1,10 +1,10 @@
 //! A part's graph, with the contract's inputs.
 
 use glimpse_models::onnx::Bytes;
-use glimpse_models::{ModelSpec, Part, Precision};
+use glimpse_models::{ModelSpec, Part};
 use tract_onnx::prelude::{Datum, DatumExt as _, InferenceFact, TDim, TValue, ToDim as _, TractResult, tvec};
 
-use super::{Network, Step, Threads};
+use super::{Arithmetic, Network, Step, Threads};
 
 /// An encoder or a decoder, ready to run.
 #[derive(Debug)]
@@ -16,10 +16,10 @@ impl Plan {
         part: Part,
         spec: &ModelSpec,
         onnx: &Bytes,
-        precision: Precision,
+        arithmetic: Arithmetic,
         threads: &Threads,
     ) -> TractResult<Self> {
-        let network = Network::new(onnx, precision, threads, |graph| {
+        let network = Network::new(onnx, arithmetic, threads, |graph| {
             let visible = graph.symbols.sym("N").to_dim();
             let facts = inputs(part, spec, &visible).into_iter().enumerate();
             facts.map(|(index, fact)| graph.set_input_fact(index, fact)).collect()

@@ -11,5 +11,5 @@ pub fn bundle() -> Bundle {
 }
 
 pub fn model(bundle: &Bundle, precision: Precision, threads: usize) -> Model {
-    Model::load(bundle, &Options { precision, threads: Some(threads) }).unwrap()
+    Model::load(bundle, &Options { precision, threads: Some(threads), ..Options::default() }).unwrap()
 }

@@ -2,24 +2,24 @@
 
 use std::f32::consts::SQRT_2;
 
-use glimpse_kernels::{Family, int8, linear};
-use glimpse_models::Precision;
+use glimpse_kernels::{int8, linear};
 use glimpse_models::onnx::{NodeProto, TensorProto, data_type};
 
 use super::graph::{Replacement, Values, input, int, output};
+use crate::cpu::Arithmetic;
 use crate::cpu::ops::{Layer, Linear};
 
 /// How far a constant may be from what GELU's formula has.
 const CLOSE: f32 = 1e-6;
 
 /// Finds the products of rows with constant weights. Their arithmetic is int8 if they are and that is asked for.
-pub(super) fn find(values: &Values, precision: Precision) -> Vec<Replacement> {
+pub(super) fn find(values: &Values, arithmetic: Arithmetic) -> Vec<Replacement> {
     let products = values.nodes.iter().enumerate().filter(|(_, node)| node.op_type == "MatMul");
-    products.filter_map(|(at, node)| around(values, at, node, precision)).collect()
+    products.filter_map(|(at, node)| around(values, at, node, arithmetic)).collect()
 }
 
 /// The layer around a product.
-fn around(values: &Values, at: usize, product: &NodeProto, precision: Precision) -> Option<Replacement> {
+fn around(values: &Values, at: usize, product: &NodeProto, arithmetic: Arithmetic) -> Option<Replacement> {
     let stored = Stored::of(values, input(product, 1)?)?;
     let mut replaced = vec![at];
     let mut made = output(product)?;
@@ -41,7 +41,7 @@ fn around(values: &Values, at: usize, product: &NodeProto, precision: Precision)
         made = answer;
     }
 
-    let layer = stored.packed(&offsets, precision)?;
+    let layer = stored.packed(&offsets, arithmetic)?;
     Some(Replacement::new(Linear { layer, gelu }, &[input(product, 0)?], made, replaced))
 }
 
@@ -101,13 +101,13 @@ impl Stored {
     }
 
     /// As they are multiplied.
-    fn packed(&self, bias: &[f32], precision: Precision) -> Option<Layer> {
-        match self {
-            Self::F32 { inputs, values } => linear::Weights::pack(*inputs, values, bias).map(Layer::F32),
-            Self::Int8 { inputs, codes, scale } if precision == Precision::Int8 => {
-                int8::Weights::pack(Family::best(), *inputs, codes, scale, bias).map(Layer::Int8)
+    fn packed(&self, bias: &[f32], arithmetic: Arithmetic) -> Option<Layer> {
+        match (self, arithmetic) {
+            (Self::F32 { inputs, values }, _) => linear::Weights::pack(*inputs, values, bias).map(Layer::F32),
+            (Self::Int8 { inputs, codes, scale }, Arithmetic::Int8(family)) => {
+                int8::Weights::pack(family, *inputs, codes, scale, bias).map(Layer::Int8)
             }
-            Self::Int8 { inputs, codes, scale } => {
+            (Self::Int8 { inputs, codes, scale }, Arithmetic::F32) => {
                 let rows = codes.chunks_exact(scale.len().max(1));
                 let values: Vec<f32> =
                     rows.flat_map(|row| row.iter().zip(scale).map(|(&code, scale)| f32::from(code) * scale)).collect();
