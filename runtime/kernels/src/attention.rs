@@ -12,12 +12,14 @@ use crate::product::{Matrix, pack, pack_panels};
 
 /// Tokens of a tile of scores, where there are 32 vector registers and where there are 16.
 const TOKENS: [usize; 2] = [12, 6];
-/// Queries of a tile of the answer, likewise; a vector holds a whole number of them or one.
-const QUERIES: [usize; 2] = [8, 4];
+/// Queries of a tile of the answer, where vectors are long, where they are not, and where there are none. A vector holds a
+/// whole number of them.
+const QUERIES: [usize; 3] = [8, 4, 1];
 /// Vectors side by side in a tile.
 const VECTORS: usize = 2;
-/// Values in a vector of the machines with 32 registers: of x86, and of ARM.
-const MANY_REGISTERS: [usize; 2] = [16, 4];
+/// Values in a vector of the machines with 32 registers: of x86's, and of ARM's.
+const LONG_VECTOR: usize = 16;
+const ARM_VECTOR: usize = 4;
 /// Most values in a row of a tile.
 const WIDEST: usize = VECTORS * 16;
 
@@ -140,10 +142,14 @@ impl WithSimd for Attend<'_, '_, '_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        if MANY_REGISTERS.contains(&S::F32_LANES) {
+        if S::F32_LANES == LONG_VECTOR {
             self.run::<S, { TOKENS[0] }, { QUERIES[0] }>(simd);
-        } else {
+        } else if S::F32_LANES == ARM_VECTOR {
+            self.run::<S, { TOKENS[0] }, { QUERIES[1] }>(simd);
+        } else if S::F32_LANES > QUERIES[1] {
             self.run::<S, { TOKENS[1] }, { QUERIES[1] }>(simd);
+        } else {
+            self.run::<S, { TOKENS[1] }, { QUERIES[2] }>(simd);
         }
     }
 }
