@@ -8,7 +8,8 @@ usage: python peers.py prepare BUNDLE FOLDER
 and `glimpse.onnx`, the bundle's own int8 form. `time` runs one of them (FORM) with ENGINE (onnxruntime or openvino) and
 prints a JSON list of the milliseconds of RUNS runs, after a tenth as many that are not timed. WHAT is a graph by itself
 (encoder or decoder), on made-up input of TOKENS tokens, the class token among them; or a frame of 640×480, `features` or
-`painted`, with OpenCV and NumPy around the graphs.
+`painted`, with OpenCV, NumPy and SciPy around the graphs: the membrane that the answer is added to is factored once for its
+mask.
 """
 
 import json
@@ -115,6 +116,11 @@ def frames(folder: Path, form: str, what: str, tokens: int, run_of: Callable[[Pa
     restore = np.zeros(places, dtype=np.int64)
     restore[visible] = np.arange(1, tokens)
     scale, offset = np.float32(1 / 255 / 0.25), np.float32(0.5 / 0.25)
+    hidden = np.ones(places, dtype=bool)
+    hidden[visible] = False
+    # [side, side]: patches to their pixels
+    unknown = np.kron(hidden.reshape(grid, grid), np.ones((patch, patch))).astype(bool)
+    fill = membrane(unknown)
     encode = run_of(folder / "encoder" / f"{form}.onnx")
     decode = run_of(folder / "decoder" / f"{form}.onnx")
 
@@ -126,10 +132,31 @@ def frames(folder: Path, form: str, what: str, tokens: int, run_of: Callable[[Pa
         if what == "features":
             return
         painted = decode({"tokens": found, "restore": restore})
-        image = painted.reshape(grid, grid, patch, patch, 3).transpose(0, 2, 1, 3, 4).reshape(grid * patch, -1, 3)
+        painted = painted.reshape(grid, grid, patch, patch, 3).transpose(0, 2, 1, 3, 4).reshape(grid * patch, -1, 3)
+        image[unknown] = painted[unknown] + fill(image)
         np.clip((image + offset) / scale, 0, 255).round().astype(np.uint8)
 
     return once
+
+
+def membrane(unknown: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """What gives the unknown pixels of an image the smoothest surface through the others: factored once for the mask."""
+    from scipy import sparse
+    from scipy.sparse.linalg import splu
+
+    side = unknown.shape[0]
+    path = sparse.diags_array([np.ones(side - 1), np.ones(side - 1)], offsets=[-1, 1])
+    eye = sparse.eye_array(side)
+    beside = (sparse.kron(path, eye) + sparse.kron(eye, path)).tocsr()
+    laplacian = sparse.diags_array(beside.sum(axis=1)) - beside
+    rows = laplacian.tocsr()[unknown.ravel()]
+    factors = splu(rows[:, unknown.ravel()].tocsc())
+    known = rows[:, ~unknown.ravel()]
+
+    def fill(image: np.ndarray) -> np.ndarray:
+        return factors.solve(-(known @ image[~unknown].astype(np.float64))).astype(np.float32)
+
+    return fill
 
 
 def timed(engine: str, folder: Path, form: str, what: str, tokens: int, threads: int, runs: int) -> list[float]:
