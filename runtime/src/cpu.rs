@@ -11,8 +11,8 @@ mod threads;
 
 pub(crate) use arithmetic::Arithmetic;
 pub(crate) use buffer::Buffer;
-pub use fuse::Step;
 pub(crate) use classifier::ClassifierPlan;
+pub use fuse::Step;
 pub(crate) use network::Network;
 pub(crate) use plan::Plan;
 pub(crate) use threads::Threads;

@@ -95,7 +95,9 @@ pub enum Error {
     },
 
     /// Kernels for other CPUs were asked for.
-    #[error("this machine's CPU cannot run the kernels `{kernels}`; leave them open, and the fastest that it can are taken")]
+    #[error(
+        "this machine's CPU cannot run the kernels `{kernels}`; leave them open, and the fastest that it can are taken"
+    )]
     Kernels {
         /// The family of CPUs that they are for.
         kernels: &'static str,

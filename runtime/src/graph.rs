@@ -9,7 +9,7 @@ use tract_onnx::prelude::{IntoTValue as _, TVec, Tensor, TractError, TractResult
 use crate::cpu::{Arithmetic, Network, Threads};
 use crate::{Error, Options, Result, Step};
 
-/// A graph of f32 tensors that is not part of a bundle: a ViT of another exporter, say.
+/// A graph of f32 tensors that is not part of a bundle: a vision transformer of another exporter, say.
 ///
 /// What is known of transformers in it is fused as in a bundle's graphs; the rest is run as it is.
 pub struct Graph {

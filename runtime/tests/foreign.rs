@@ -1,4 +1,4 @@
-//! ViTs of other libraries, as other exporters write them: `ci/src/foreign_graphs.py` made the files.
+//! Vision transformers of other libraries, as other exporters write them: `ci/src/foreign_graphs.py` made the files.
 #![allow(clippy::unwrap_used, reason = "tests unwrap freely")]
 
 use std::fs;

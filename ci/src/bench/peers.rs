@@ -1,9 +1,9 @@
-//! `cargo ci bench peers`: the CPU engine beside ONNX Runtime and OpenVINO, on the same models.
+//! `cargo ci bench peers`: the CPU engine beside its peers, on the same models.
 
 mod engines;
 mod rows;
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::ensure;
 use serde::Serialize;
@@ -17,7 +17,7 @@ use crate::workspace::Workspace;
 use self::engines::{Engines, Time};
 use self::rows::{ROWS, Row};
 
-/// Runs models with Glimpse, ONNX Runtime and OpenVINO, in turns, and prints each one's time as a ratio to the best peer's.
+/// Runs models with Glimpse, ONNX Runtime and `OpenVINO`, in turns, and prints our time over the best peer's.
 ///
 /// Each peer gets the form of the model that suits it best: in int8 it is tried with activations quantized as they come,
 /// with activations of fixed ranges, and with Glimpse's own file. Builds glimpse in release, makes models with random
@@ -93,7 +93,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn measured(args: &Args, engines: &Engines, row: &Row, bundle: &PathBuf, threads: usize) -> anyhow::Result<Report> {
+fn measured(args: &Args, engines: &Engines, row: &Row, bundle: &Path, threads: usize) -> anyhow::Result<Report> {
     let mut peers = engines.best_forms(row, bundle, threads)?;
     let guess = engines.glimpse_ms(row, bundle, threads, 3)?;
     let runs = |ms: f64| ((1e3 * args.seconds / ms) as usize).clamp(5, 2000);

@@ -176,8 +176,7 @@ impl Row {
         };
         let pair = format!("{}–{}", reference.all.whose, answers.all.whose);
         let measured = |of: Of, what| {
-            of(answers.get(what)?, reference.get(what)?)
-                .with_context(|| format!("{case}, {precision}, {pair}: {what}"))
+            of(answers.get(what)?, reference.get(what)?).with_context(|| format!("{case}, {precision}, {pair}: {what}"))
         };
         let tokens = measured(of_tokens, "tokens")?;
         // Either having it is enough to ask for both: a decoder that only one of them ran is an error.

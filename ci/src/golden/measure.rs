@@ -130,7 +130,7 @@ mod tests {
         assert_near(cosine([1.0, 0.0, 1.0, 1.0]), 0.5_f64.sqrt());
         assert_near(cosine([-1.0, 0.0, 0.0, 1.0]), -1.0);
         let turned = matrix([1.0, 0.0, 1.0, 1.0]);
-        assert_near(mean_cosine(&turned, &reference).unwrap(), (1.0 + 0.5_f64.sqrt()) / 2.0);
+        assert_near(mean_cosine(&turned, &reference).unwrap(), f64::midpoint(1.0, 0.5_f64.sqrt()));
         assert_near(whole_cosine(&turned, &reference).unwrap(), 3.0 / 15_f64.sqrt());
     }
 

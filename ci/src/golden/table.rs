@@ -62,10 +62,7 @@ mod tests {
         };
         let table = markdown(&[row]);
         let lines: Vec<_> = table.lines().collect();
-        assert_eq!(
-            lines[2],
-            "| quarter | int8      | burn–tract | cosine  | 0.999500 | none    | ≥ 0.98 | FAILED  |"
-        );
+        assert_eq!(lines[2], "| quarter | int8      | burn–tract | cosine  | 0.999500 | none    | ≥ 0.98 | FAILED  |");
         let lengths: Vec<_> = lines.iter().map(|line| line.chars().count()).collect();
         assert!(lengths.windows(2).all(|pair| pair[0] == pair[1]), "{table}");
     }

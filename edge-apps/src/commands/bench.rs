@@ -110,6 +110,7 @@ struct Report {
 
 /// From nothing to the first features.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "names carry units")]
 struct ColdStart {
     read_ms: f64,
     plan_ms: f64,
@@ -182,7 +183,7 @@ pub fn run(args: &Args) -> Result<()> {
 fn frame(args: &Args) -> Result<Array3<u8>> {
     let Some(path) = &args.image else {
         return Ok(Array3::from_shape_fn((480, 640, 3), |(y, x, channel)| {
-            ((x * (channel + 1) + y * 3) / 2 + (x / 40 + y / 32) % 2 * 90) as u8
+            (x * (channel + 1) / 2 + y * 3 / 2 + (x / 40 + y / 32) % 2 * 90) as u8
         }));
     };
     let rgb = Picture::read_to_look_at(path)?.to_rgb();

@@ -86,7 +86,9 @@ fn judged(name: &str, output: &Output, wanted: f64, close: f64) -> anyhow::Resul
         Some(0) => {}
         // its own sentence says it all
         Some(2) => bail!("{}", last.strip_prefix("glimpse-export: ").unwrap_or(last)),
-        _ => bail!("a trial step on {name} crashed ({}): {ADVICE}. It said: {}", output.status, panicked.unwrap_or(last)),
+        _ => {
+            bail!("a trial step on {name} crashed ({}): {ADVICE}. It said: {}", output.status, panicked.unwrap_or(last))
+        }
     }
     let answer: Answer = serde_json::from_slice(&output.stdout).context("reading a trial's answer")?;
     ensure!(

@@ -58,8 +58,11 @@ impl<'a> Heads<'a> {
         let fits = count > 0 && width.is_multiple_of(count) && qkv.len() == tokens * 3 * width;
         let head_width = width.checked_div(count)?;
         // of no tokens there are no sides either
-        let side =
-            |at: usize| Side { values: qkv.get(at * width..).unwrap_or(&[]), steps: [3 * width, head_width], transposed: false };
+        let side = |at: usize| Side {
+            values: qkv.get(at * width..).unwrap_or(&[]),
+            steps: [3 * width, head_width],
+            transposed: false,
+        };
         fits.then(|| Self { queries: side(0), keys: side(1), values: side(2), tokens, head_width, count })
     }
 

@@ -184,7 +184,11 @@ fn finished<S: Simd>(simd: S, tile: &[S::f32s; VECTORS], finish: Finish, first: 
 
 /// A tile of the answer.
 #[inline(always)]
-pub(crate) fn tile<S: Simd, const R: usize>(simd: S, left: &[[f32; R]], panel: &[[S::f32s; VECTORS]]) -> [[S::f32s; VECTORS]; R] {
+pub(crate) fn tile<S: Simd, const R: usize>(
+    simd: S,
+    left: &[[f32; R]],
+    panel: &[[S::f32s; VECTORS]],
+) -> [[S::f32s; VECTORS]; R] {
     let mut sums = [[simd.splat_f32s(0.0); VECTORS]; R];
     for (left, right) in left.iter().zip(panel) {
         for i in 0..R {

@@ -41,6 +41,9 @@ thread_local! {
     static SLOTS: RefCell<Vec<Option<Box<dyn InferenceOp>>>> = const { RefCell::new(Vec::new()) };
 }
 
+/// What looks for groups of one kind.
+type Finder<'a> = dyn Fn(&Values) -> Vec<Replacement> + 'a;
+
 /// An operator of a graph as it is run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
@@ -64,7 +67,11 @@ pub(crate) enum Patterns {
 }
 
 /// Reads an ONNX file and fuses what it knows in it. int8 weights are widened where the arithmetic is to be in f32.
-pub(crate) fn read(onnx: &Bytes, arithmetic: Arithmetic, patterns: Patterns) -> TractResult<(InferenceModel, Vec<Step>)> {
+pub(crate) fn read(
+    onnx: &Bytes,
+    arithmetic: Arithmetic,
+    patterns: Patterns,
+) -> TractResult<(InferenceModel, Vec<Step>)> {
     let mut model = ModelProto::decode(onnx.clone())?;
     let steps = model.graph.as_mut().map(|graph| fuse(graph, arithmetic, patterns)).unwrap_or_default();
     let rest = model.encode_to_vec();
@@ -96,8 +103,7 @@ fn fuse(graph: &mut GraphProto, arithmetic: Arithmetic, patterns: Patterns) -> V
     let mut made = Vec::new();
     let linear = |values: &Values| linear::find(values, arithmetic);
     let apart = |values: &Values| if patterns == Patterns::All { attention::find_apart(values) } else { Vec::new() };
-    let finders: [&dyn Fn(&Values) -> Vec<Replacement>; 5] =
-        [&attention::find, &apart, &layer_norm::find, &linear, &residual::find];
+    let finders: [&Finder; 5] = [&attention::find, &apart, &layer_norm::find, &linear, &residual::find];
     for find in finders {
         let found = find(&Values::of(graph));
         graph::replace(graph, found, &mut slots, &mut made);
@@ -119,10 +125,16 @@ mod tests {
         let bundle = Bundle::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/glimpse-tiny")).unwrap();
         let spec = bundle.spec();
         for (part, depth) in [(Part::Encoder, spec.encoder().depth), (Part::Decoder, spec.decoder().unwrap().depth)] {
-            let (_, steps) = read(bundle.graph(part, Precision::Int8).unwrap(), Arithmetic::Int8(Family::best()), Patterns::All).unwrap();
+            let (_, steps) =
+                read(bundle.graph(part, Precision::Int8).unwrap(), Arithmetic::Int8(Family::best()), Patterns::All)
+                    .unwrap();
             let count = |operator: &str| steps.iter().filter(|step| step.operator == operator).count();
             let linear = 4 * depth + if part == Part::Encoder { 1 } else { 2 };
-            assert_eq!([count("Attention"), count("LayerNorm"), count("Linear")], [depth, 2 * depth + 1, linear], "{part}");
+            assert_eq!(
+                [count("Attention"), count("LayerNorm"), count("Linear")],
+                [depth, 2 * depth + 1, linear],
+                "{part}"
+            );
             let block: Vec<_> = steps.iter().filter(|step| step.name.contains("blocks.0.")).collect();
             assert_eq!(block.len(), 7, "{block:?}");
             // both residuals and the activation are within the layers before them

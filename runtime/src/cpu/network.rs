@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use glimpse_models::onnx::Bytes;
 use tract_onnx::prelude::{
-    InferenceModel, InferenceModelExt as _, RunOptions, TVec, TValue, TractResult, TypedSimpleState,
+    InferenceModel, InferenceModelExt as _, RunOptions, TValue, TVec, TractResult, TypedSimpleState,
 };
 
-use super::ops::KeepBuffers;
 use super::fuse::{self, Patterns};
+use super::ops::KeepBuffers;
 use super::{Arithmetic, Step, Threads};
 
 /// A graph, optimized once for every token count, with the state that it keeps from run to run.

@@ -17,11 +17,11 @@ use std::sync::Arc;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 use tract_linalg::multithread::{Executor, current_tract_executor};
-use tract_onnx::prelude::IntoTValue;
+use tract_onnx::prelude::{IntoTValue, PlainView};
 use tract_onnx::tract_hir::internal::{
     Datum, DatumExt, EvalContext, EvalOp, Expansion, InferenceOp, InferenceResult, Op, OutletId, Solver,
-    SpecialOps as _, StaticName, TDim, TValue, TVec, TensorProxy, ToDim as _, TractResult, TypedFact, TypedModel,
-    TypedOp, as_op, bail, check_output_arity, expand, op_as_typed_op, op_out_of_plan, tvec,
+    SpecialOps as _, StaticName, TDim, TValue, TVec, Tensor, TensorProxy, ToDim as _, TractResult, TypedFact,
+    TypedModel, TypedOp, as_op, bail, check_output_arity, expand, op_as_typed_op, op_out_of_plan, tvec,
 };
 
 pub(super) use self::attention::{Attention, HeadsApart};
@@ -167,9 +167,9 @@ impl<O: Operator> EvalOp for Frame<O> {
         if let Some(width) = answer.last_mut() {
             *width = given;
         }
-        let plain = inputs.iter().map(|input| input.try_as_plain_ram()).collect::<TractResult<TVec<_>>>()?;
+        let plain = inputs.iter().map(|input| Tensor::try_as_plain_ram(input)).collect::<TractResult<TVec<_>>>()?;
         let x = ArrayView2::from_shape((rows, taken), plain[0].as_slice::<f32>()?)?;
-        let others = plain[1..].iter().map(|plain| plain.as_slice::<f32>()).collect::<TractResult<TVec<_>>>()?;
+        let others = plain[1..].iter().map(PlainView::as_slice::<f32>).collect::<TractResult<TVec<_>>>()?;
         let threads = match current_tract_executor() {
             Executor::MultiThread(pool) => pool.current_num_threads(),
             _ => 1,

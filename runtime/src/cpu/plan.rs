@@ -21,8 +21,8 @@ impl Plan {
     ) -> TractResult<Self> {
         let network = Network::new(onnx, arithmetic, threads, |graph| {
             let visible = graph.symbols.sym("N").to_dim();
-            let facts = inputs(part, spec, &visible).into_iter().enumerate();
-            facts.map(|(index, fact)| graph.set_input_fact(index, fact)).collect()
+            let mut facts = inputs(part, spec, &visible).into_iter().enumerate();
+            facts.try_for_each(|(index, fact)| graph.set_input_fact(index, fact))
         })?;
         Ok(Self(network))
     }

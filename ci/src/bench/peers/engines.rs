@@ -79,7 +79,8 @@ impl Engines {
             let mut tried = Vec::new();
             for form in forms {
                 let form = (*form).to_owned();
-                let mut time = Time { engine, form, times_ms: Vec::new(), guess_ms: f64::INFINITY, folder: folder.clone() };
+                let mut time =
+                    Time { engine, form, times_ms: Vec::new(), guess_ms: f64::INFINITY, folder: folder.clone() };
                 // a form that an engine cannot run is not the one that suits it
                 if let Ok(ms) = self.peer_ms(&time, row, threads, TRIAL_RUNS) {
                     time.guess_ms = ms;
@@ -106,7 +107,8 @@ impl Engines {
         let mut command = pinned(&self.python, threads);
         command.arg(&self.script).args(["time", peer.engine]).arg(&peer.folder).args([&peer.form, what]);
         command.args([row.tokens, threads, runs].map(|number| number.to_string()));
-        let times: Vec<f64> = serde_json::from_slice(&process::output(&mut command)?).context("reading a peer's times")?;
+        let times: Vec<f64> =
+            serde_json::from_slice(&process::output(&mut command)?).context("reading a peer's times")?;
         Ok(spread(&times)[1])
     }
 

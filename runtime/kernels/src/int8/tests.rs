@@ -5,8 +5,8 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64;
 
 use super::*;
-use crate::{Family, Finish, Rows};
 use crate::math;
+use crate::{Family, Finish, Rows};
 
 struct Layer {
     x: Array2<f32>,
@@ -150,5 +150,5 @@ fn what_does_not_fit_is_not_packed() {
     assert!(!pack(4, &[1; 6], &[1.0], &[]));
     assert!(!pack(2, &[1; 6], &[1.0; 2], &[]));
     assert!(!pack(2, &[1; 6], &[1.0; 3], &[0.0]));
-    assert!(!pack(MOST_INPUTS + 1, &[1; MOST_INPUTS + 1], &[1.0], &[]));
+    assert!(!pack(MOST_INPUTS + 1, &vec![1; MOST_INPUTS + 1], &[1.0], &[]));
 }

@@ -61,7 +61,8 @@ fn side_by_side(values: &Values, (at, softmax): Placed) -> Option<Replacement> {
         && ints(rows, "perm")? == [1, 0, 2]
         && values.i64s(input(joined, 1)?)? == [0, h * d];
     let attention = Attention { heads: usize::try_from(h).ok()?, head_width: usize::try_from(d).ok()?, scale };
-    fits.then(|| Replacement::new(attention, &[input(split, 0)?], output(joined)?, replaced).into())?
+    let found = Replacement::new(attention, &[input(split, 0)?], output(joined)?, replaced);
+    fits.then_some(found)
 }
 
 /// The product, softmax and product around a softmax.
@@ -90,9 +91,9 @@ fn apart(values: &Values, (at, softmax): Placed) -> Option<Replacement> {
     for side in &mut sides {
         // a constant that scales one of the sides scales the scores as well
         if let Some((at, node)) = values.only("Mul", side)
-            && let Some((from, factor)) = [(0, 1), (1, 0)].into_iter().find_map(|(from, factor)| {
-                Some((input(node, from)?, values.scalar(input(node, factor)?)?))
-            })
+            && let Some((from, factor)) = [(0, 1), (1, 0)]
+                .into_iter()
+                .find_map(|(from, factor)| Some((input(node, from)?, values.scalar(input(node, factor)?)?)))
         {
             (*side, scale) = (from, scale * factor);
             replaced.push(at);

@@ -222,7 +222,10 @@ pub(super) fn replace(
                 let attributes = vec![
                     AttributeProto::from_i64(SLOT, slots.len() as i64),
                     AttributeProto::from_text(OPERATOR, &step.operator),
-                    AttributeProto::from_i64s(WIDTHS, &widths.iter().flatten().map(|&width| width as i64).collect::<Vec<_>>()),
+                    AttributeProto::from_i64s(
+                        WIDTHS,
+                        &widths.iter().flatten().map(|&width| width as i64).collect::<Vec<_>>(),
+                    ),
                 ];
                 slots.push(Some(operator));
                 made.push(step);

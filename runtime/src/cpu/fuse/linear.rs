@@ -66,14 +66,12 @@ enum Stored {
 impl Stored {
     /// The constant matrix of that name, or the int8 one that a `DequantizeLinear` makes it of.
     fn of(values: &Values, name: &str) -> Option<Self> {
-        match values.maker(name) {
-            Some((_, node)) => (node.op_type == "DequantizeLinear").then(|| Self::widened(values, node))?,
-            None => {
-                let [inputs, outputs] = shape(values.constant(name)?)?;
-                let values = values.f32s(name).filter(|values| values.len() == inputs * outputs)?;
-                Some(Self::F32 { inputs, values })
-            }
+        if let Some((_, node)) = values.maker(name) {
+            return if node.op_type == "DequantizeLinear" { Self::widened(values, node) } else { None };
         }
+        let [inputs, outputs] = shape(values.constant(name)?)?;
+        let values = values.f32s(name).filter(|values| values.len() == inputs * outputs)?;
+        Some(Self::F32 { inputs, values })
     }
 
     /// int8 with one scale a column or one in all, and no zero point but 0.

@@ -20,8 +20,10 @@ fn with(values: &Values, (at, sum): Placed, side: usize) -> Option<Replacement> 
     let (layer_at, layer) = values.maker(answer).filter(|_| values.readers(answer).len() == 1)?;
     let placed = placeholder(layer).filter(|placed| placed.operator == Linear::NAME && layer.input.len() == 1)?;
     let around = Values::other(sum, answer)?;
-    begins_with(values, layer, around, placed.widths?[1])
-        .then(|| Replacement::extended(placed.slot, &[input(layer, 0)?, around], output(sum)?, vec![layer_at, at]).into())?
+    if !begins_with(values, layer, around, placed.widths?[1]) {
+        return None;
+    }
+    Some(Replacement::extended(placed.slot, &[input(layer, 0)?, around], output(sum)?, vec![layer_at, at]))
 }
 
 /// Whether a layer's branch begins with `around`, in rows of `width` values. All operators of ours keep the rows; so only then is

@@ -25,9 +25,16 @@ struct Kept {
 
 impl Buffers {
     /// A tensor of a shape, filled. What was in it is left to `fill` to overwrite.
-    fn filled(&mut self, shape: &[usize], fill: impl FnOnce(&mut [f32]) -> TractResult<()>) -> TractResult<Arc<Tensor>> {
+    fn filled(
+        &mut self,
+        shape: &[usize],
+        fill: impl FnOnce(&mut [f32]) -> TractResult<()>,
+    ) -> TractResult<Arc<Tensor>> {
         // the last one that was used is the likeliest to be in a cache still
-        let free = self.kept.iter_mut().rposition(|kept| kept.tensor.shape() == shape && Arc::get_mut(&mut kept.tensor).is_some());
+        let free = self
+            .kept
+            .iter_mut()
+            .rposition(|kept| kept.tensor.shape() == shape && Arc::get_mut(&mut kept.tensor).is_some());
         let mut kept = match free {
             Some(free) => self.kept.remove(free),
             None => Kept { tensor: Arc::new(Tensor::zero::<f32>(shape)?), frame: 0 },
@@ -59,7 +66,7 @@ pub(in super::super) struct KeepBuffers;
 
 impl TurnStateHandler for KeepBuffers {
     fn before_plan_eval(&self, turn: &mut TurnState) -> TractResult<()> {
-        let buffers = turn.shared.entry::<RefCell<Buffers>>().or_insert_with(RefCell::default).get_mut();
+        let buffers = turn.shared.entry::<RefCell<Buffers>>().or_default().get_mut();
         buffers.frame += 1;
         let oldest = buffers.frame.saturating_sub(IDLE_FRAMES);
         buffers.kept.retain(|kept| kept.frame >= oldest);
