@@ -1,10 +1,16 @@
 //! A linear layer with f32 weights, packed once.
 
+use std::ops::RangeInclusive;
+
 use ndarray::ArrayViewMut2;
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::finish::{Finish, Rows};
-use crate::product::{BLOCK_ROWS, LONG_VECTOR, Matrix, TILE_ROWS, VECTORS, WIDEST, pack, pack_panels, tile};
+use crate::product::{BLOCK_ROWS, LONG_VECTOR, Matrix, VECTORS, WIDEST, pack, pack_panels, tile};
+
+/// Heights of tiles where there are 32 vector registers of this length, and where there are fewer.
+const TALL: RangeInclusive<usize> = 8..=12;
+const LOW: RangeInclusive<usize> = 4..=6;
 
 /// The weights of a linear layer, with its bias.
 #[derive(Clone, Debug)]
@@ -121,12 +127,28 @@ impl WithSimd for Job<'_, '_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
+        let m = self.out.nrows();
         if S::F32_LANES == LONG_VECTOR {
-            self.run::<S, { TILE_ROWS[1] }>(simd);
+            match fitting(m, TALL) {
+                8 => self.run::<S, 8>(simd),
+                9 => self.run::<S, 9>(simd),
+                10 => self.run::<S, 10>(simd),
+                11 => self.run::<S, 11>(simd),
+                _ => self.run::<S, 12>(simd),
+            }
         } else {
-            self.run::<S, { TILE_ROWS[0] }>(simd);
+            match fitting(m, LOW) {
+                4 => self.run::<S, 4>(simd),
+                5 => self.run::<S, 5>(simd),
+                _ => self.run::<S, 6>(simd),
+            }
         }
     }
+}
+
+/// The height of a tile, among those given, that leaves the fewest of its rows unused; the tallest of several.
+fn fitting(rows: usize, heights: RangeInclusive<usize>) -> usize {
+    heights.rev().min_by_key(|height| rows.next_multiple_of(*height)).unwrap_or(1)
 }
 
 impl Job<'_, '_> {
@@ -136,8 +158,10 @@ impl Job<'_, '_> {
         let (m, n) = out.dim();
         let (k, columns) = (weights.inputs, VECTORS * S::F32_LANES);
         let panels = S::as_simd_f32s(&weights.panels).0.as_chunks::<VECTORS>().0;
-        for top in (0..m).step_by(BLOCK_ROWS) {
-            let there = BLOCK_ROWS.min(m - top);
+        // blocks are even, and of whole tiles
+        let block = m.div_ceil(m.div_ceil(BLOCK_ROWS).max(1)).next_multiple_of(R);
+        for top in (0..m).step_by(block) {
+            let there = block.min(m - top);
             pack::<R>(&mut scratch.rows, [there, k], x.matrix(top));
             let rows = scratch.rows.as_chunks::<R>().0;
             for (panel, left) in (0..n).step_by(columns).enumerate() {
@@ -208,6 +232,12 @@ mod tests {
                 assert_eq!(parts, whole, "{m} {k} {n}");
             }
         }
+    }
+
+    #[test]
+    fn tiles_fit_the_rows() {
+        assert_eq!([50, 197, 65, 12, 1, 96].map(|rows| fitting(rows, TALL)), [10, 11, 11, 12, 8, 12]);
+        assert_eq!([50, 197, 8].map(|rows| fitting(rows, LOW)), [5, 6, 4]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use pulp::{Arch, Simd, WithSimd};
 /// Vectors side by side in a tile.
 pub(crate) const VECTORS: usize = 2;
 /// Rows of a tile where there are 16 vector registers, and where there are 32.
-pub(crate) const TILE_ROWS: [usize; 2] = [6, 12];
+const TILE_ROWS: [usize; 2] = [6, 12];
 /// Values in a vector of the machines with 32 registers that have vectors this long.
 pub(crate) const LONG_VECTOR: usize = 16;
 /// Most values in a row of a tile.

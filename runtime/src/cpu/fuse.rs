@@ -23,7 +23,7 @@ mod residual;
 
 use std::cell::RefCell;
 
-use glimpse_models::onnx::{Bytes, GraphProto, Message as _, ModelProto};
+use glimpse_models::onnx::{Bytes, GraphProto, Message as _, ModelProto, NodeProto};
 use tract_onnx::Onnx;
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb;
@@ -98,6 +98,11 @@ fn operator(_: &ParsingContext, node: &pb::NodeProto) -> TractResult<(Box<dyn In
 
 /// Fuses what it knows in a graph. The operators are left in [`SLOTS`].
 fn fuse(graph: &mut GraphProto, arithmetic: Arithmetic, patterns: Patterns) -> Vec<Step> {
+    // what a graph within the graph reads is not looked for
+    let nests = |node: &NodeProto| node.attribute.iter().any(|a| a.g.is_some() || !a.graphs.is_empty());
+    if graph.node.iter().any(nests) {
+        return graph.node.iter().map(|node| graph::step(node, &[])).collect();
+    }
     constants::settle(graph);
     let mut slots = Vec::new();
     let mut made = Vec::new();
@@ -116,9 +121,26 @@ fn fuse(graph: &mut GraphProto, arithmetic: Arithmetic, patterns: Patterns) -> V
 #[cfg(test)]
 mod tests {
     use glimpse_kernels::Family;
+    use glimpse_models::onnx::AttributeProto;
     use glimpse_models::{Bundle, Part, Precision};
 
     use super::*;
+
+    #[test]
+    fn a_graph_with_graphs_within_it_is_left_alone() {
+        let within = AttributeProto { g: Some(GraphProto::default()), ..AttributeProto::default() };
+        let mut graph = GraphProto {
+            node: vec![
+                NodeProto::new("Constant", &[], &["a"], Vec::new()),
+                NodeProto::new("If", &["a"], &["b"], vec![within]),
+            ],
+            ..GraphProto::default()
+        };
+        let before = graph.clone();
+        let steps = fuse(&mut graph, Arithmetic::F32, Patterns::All);
+        assert_eq!(graph, before);
+        assert_eq!(steps.iter().map(|step| step.operator.as_str()).collect::<Vec<_>>(), ["Constant", "If"]);
+    }
 
     #[test]
     fn all_of_a_models_blocks_are_fused() {
