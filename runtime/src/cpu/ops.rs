@@ -46,8 +46,11 @@ pub(super) trait Operator: fmt::Debug + Send + Sync + 'static {
     /// Which form of it this is, in a few words.
     fn detail(&self) -> String;
 
-    /// Does the work.
-    fn run(&self, call: Call);
+    /// Does the work: writes all of the answer.
+    ///
+    /// # Errors
+    /// When the inputs are not of the operator's shapes.
+    fn run(&self, call: Call) -> TractResult<()>;
 }
 
 /// What an operator is to work on.
@@ -176,8 +179,7 @@ impl<O: Operator> EvalOp for Frame<O> {
         };
         let value = buffers::filled(context, &answer, |values| {
             let out = ArrayViewMut2::from_shape((rows, given), values)?;
-            self.0.run(Call { x, tokens, others: &others, out, threads });
-            Ok(())
+            self.0.run(Call { x, tokens, others: &others, out, threads })
         })?;
         Ok(tvec![value.into_tvalue()])
     }

@@ -4,7 +4,8 @@ use std::cell::RefCell;
 
 use glimpse_kernels::attention::{Heads, Scratch, attend};
 use ndarray::{ArrayViewMut2, Axis};
-use tract_onnx::prelude::{TDim, TVec, tvec};
+use tract_onnx::prelude::{TDim, TVec, TractResult, tvec};
+use tract_onnx::tract_hir::internal::{bail, format_err};
 
 use super::pieces::in_pieces;
 use super::{Call, Operator};
@@ -38,14 +39,14 @@ impl Operator for Attention {
         format!("{} heads of {}", self.heads, self.head_width)
     }
 
-    fn run(&self, call: Call) {
+    fn run(&self, call: Call) -> TractResult<()> {
         let Call { x, tokens, mut out, threads, .. } = call;
         let width = self.heads * self.head_width;
         let pieces = worth(tokens, width, threads);
         let pictures = out.axis_chunks_iter_mut(Axis(0), tokens.max(1));
         for (out, x) in pictures.zip(x.axis_chunks_iter(Axis(0), tokens.max(1))) {
             let heads = Heads::side_by_side(x.to_slice().unwrap_or(&[]), width, self.heads);
-            let Some(heads) = heads else { continue };
+            let heads = heads.ok_or_else(|| format_err!("{} heads in rows of {width} values", self.heads))?;
             let by_rows = by_rows(pieces, self.heads);
             in_pieces(out, Axis(1), self.head_width, pieces, &|first, mut out| {
                 for (head, out) in out.axis_chunks_iter_mut(Axis(1), self.head_width).enumerate() {
@@ -53,6 +54,7 @@ impl Operator for Attention {
                 }
             });
         }
+        Ok(())
     }
 }
 
@@ -74,11 +76,14 @@ impl Operator for HeadsApart {
         "queries, keys and values apart".to_owned()
     }
 
-    fn run(&self, call: Call) {
+    fn run(&self, call: Call) -> TractResult<()> {
         let Call { x, tokens, others, out, threads } = call;
-        let (queries, &[keys, values]) = (x.to_slice().unwrap_or(&[]), others) else { return };
+        let (queries, &[keys, values]) = (x.to_slice().unwrap_or(&[]), others) else {
+            bail!("queries without keys and values");
+        };
         let count = x.nrows().checked_div(tokens).unwrap_or_default();
-        let Some(heads) = Heads::apart([queries, keys, values], count, tokens, x.ncols()) else { return };
+        let heads = Heads::apart([queries, keys, values], count, tokens, x.ncols());
+        let heads = heads.ok_or_else(|| format_err!("queries, keys and values of different sizes"))?;
         let pieces = worth(tokens, count * x.ncols(), threads);
         let by_rows = by_rows(pieces, count);
         in_pieces(out, Axis(0), tokens, pieces, &|first, mut out| {
@@ -86,6 +91,7 @@ impl Operator for HeadsApart {
                 rows(heads, first / tokens + head, self.scale, by_rows, out);
             }
         });
+        Ok(())
     }
 }
 

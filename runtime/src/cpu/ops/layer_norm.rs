@@ -2,6 +2,7 @@
 
 use glimpse_kernels::layer_norm::layer_norm;
 use ndarray::Axis;
+use tract_onnx::prelude::TractResult;
 
 use super::pieces::in_pieces;
 use super::{Call, Operator};
@@ -30,7 +31,7 @@ impl Operator for LayerNorm {
         format!("{}", self.weight.len())
     }
 
-    fn run(&self, call: Call) {
+    fn run(&self, call: Call) -> TractResult<()> {
         let Call { x, out, threads, .. } = call;
         let pieces = if x.len() >= WORTH_THREADS { threads } else { 1 };
         let c = self.weight.len();
@@ -39,5 +40,6 @@ impl Operator for LayerNorm {
             let out = out.as_slice_mut().unwrap_or(&mut []);
             layer_norm(&x[first * c..][..out.len()], &self.weight, &self.bias, self.epsilon, out);
         });
+        Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use glimpse_kernels::{Finish, Rows, int8, linear};
 use ndarray::{ArrayViewMut2, Axis};
-use tract_onnx::prelude::{TDim, TVec, tvec};
+use tract_onnx::prelude::{TDim, TVec, TractResult, tvec};
 
 use super::pieces::in_pieces;
 use super::{Call, Operator};
@@ -51,7 +51,7 @@ impl Operator for Linear {
         tvec![answer.into()]
     }
 
-    fn run(&self, call: Call) {
+    fn run(&self, call: Call) -> TractResult<()> {
         let Call { x, others, out, threads, .. } = call;
         let [inputs, outputs] = self.sizes();
         let rows = x.nrows();
@@ -67,6 +67,7 @@ impl Operator for Linear {
         in_pieces(out, Axis(0), TILE_ROWS, down, &|row, out| {
             in_pieces(out, Axis(1), self.panel_columns(), across, &|column, out| part(row, column, out));
         });
+        Ok(())
     }
 }
 
