@@ -11,7 +11,7 @@ const QUESTIONS: [&str; 3] = ["one", "quarter", "all"];
 const OUTPUTS: [&str; 3] = ["tokens", "painted", "logits"];
 /// Two programs, the same f32 numbers, other orders of summing them.
 const MAX_RELATIVE_ERROR: f64 = 1e-4;
-/// What eight bits a weight may turn a row by.
+/// What eight bits a weight and a value may turn a row by.
 const MIN_COSINE: f64 = 0.995;
 /// The import's memory over that of the weights in f32.
 const MAX_MEMORY: f64 = 2.0;

@@ -42,7 +42,7 @@ pub struct Args {
     #[arg(long, value_name = "K", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     top: u32,
 
-    /// Weights to compute with: int8 or f32 [default: int8 where the model has it]
+    /// Numbers to compute with: int8 or f32 [default: int8 where the model has it]
     #[arg(long, value_name = "PRECISION")]
     precision: Option<Precision>,
 

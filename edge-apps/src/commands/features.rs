@@ -65,7 +65,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME|PATH", default_value = bundles::DEFAULT)]
     model: String,
 
-    /// Weights to compute with: int8 or f32 [default: int8 where the model has it]
+    /// Numbers to compute with: int8 or f32 [default: int8 where the model has it]
     #[arg(long, value_name = "PRECISION")]
     precision: Option<Precision>,
 

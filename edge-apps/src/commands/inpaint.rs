@@ -86,7 +86,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME|PATH", default_value = bundles::DEFAULT, help_heading = "How to paint")]
     model: String,
 
-    /// Weights to compute with: int8 or f32 [default: int8 where the model has it]
+    /// Numbers to compute with: int8 or f32 [default: int8 where the model has it]
     #[arg(long, value_name = "PRECISION", help_heading = "How to paint")]
     precision: Option<Precision>,
 

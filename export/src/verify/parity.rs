@@ -15,7 +15,7 @@ use crate::model::Answer;
 
 /// The same maths in another order of sums: what f32 leaves of a transformer's answer.
 const RELATIVE_ERROR_MAX: f64 = 1e-5;
-/// Weights of 8 bits turn an answer by less than this.
+/// Weights and values of 8 bits turn an answer by less than this.
 const COSINE_MIN: f64 = 0.99;
 
 /// What a model gives out.

@@ -4,8 +4,8 @@
 /// through all of a model's layers.
 pub const F32_RELATIVE_ERROR: f64 = 1e-5;
 
-/// Smallest cosine between an int8 model's token and the f32 one: eight bits a weight leave a token's direction as it
-/// was.
+/// Smallest cosine between an int8 model's token and the f32 one: eight bits a weight and a value leave a token's direction
+/// as it was.
 pub const INT8_COSINE: f64 = 0.999;
 
 /// Root mean square by which an int8 model's painted values may differ from the f32 ones, normalized: less than one grey
