@@ -1,56 +1,114 @@
 //! What a decoder's answer is added to.
 
-use glimpse_models::{Base, ModelSpec};
-use ndarray::{Array2, ArrayView2, Zip};
+use std::ops::Range;
 
-use crate::membrane::{LANES, Membrane, Pixel};
+use glimpse_kernels::Membrane;
+use glimpse_models::{Base, ModelSpec, PatchGrid};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Zip, s};
+
 use crate::{Error, Mask, Result};
 
-/// The patches that a model's answer is added to: zeros, or the membrane through the visible patches, which solves
-/// Laplace's equation in the masked ones.
+/// The patches that a model's answers are added to, picture after picture: zeros, or the membrane through the visible
+/// patches, which solves Laplace's equation in the masked ones.
 ///
-/// # Shapes
-/// - `patches`: `[L, P·P·3]`, all of the picture's; the masked ones are not read
-/// - returns `[L, P·P·3]`; the rows of visible patches are 0
-///
-/// # Units
-/// Normalized by the spec's mean and std, as `patches` are. The membrane is solved to a tenth of a grey level of 255.
-///
-/// # Errors
-/// [`Error::Shape`] or [`Error::OtherGrid`] if patches or mask are not the model's.
+/// What a mask alone decides is kept for as long as the mask is the same.
 ///
 /// # Source
 /// Pérez et al. 2003, "Poisson image editing".
+#[derive(Debug)]
+pub struct BaseSolver {
+    spec: ModelSpec,
+    hole: Option<Hole>,
+    /// `[3, H·W]`, in grey levels of 255.
+    planes: Vec<f32>,
+}
+
+/// The masked patches, and the membrane over them.
+#[derive(Debug)]
+struct Hole {
+    masked: Vec<usize>,
+    membrane: Membrane,
+}
+
+impl BaseSolver {
+    /// For a model's pictures.
+    #[must_use]
+    pub fn new(spec: &ModelSpec) -> Self {
+        Self { spec: *spec, hole: None, planes: Vec::new() }
+    }
+
+    /// The base of one picture.
+    ///
+    /// # Shapes
+    /// - `patches`: `[L, P·P·3]`, all of the picture's; the masked ones are not read
+    /// - `base`: `[L, P·P·3]`; the rows of visible patches become 0
+    ///
+    /// # Units
+    /// Normalized by the spec's mean and std, as `patches` are. The membrane is solved to a tenth of a grey level of 255.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] or [`Error::OtherGrid`] if patches, base or mask are not the model's.
+    pub fn solve(&mut self, patches: ArrayView2<f32>, mask: &Mask, mut base: ArrayViewMut2<f32>) -> Result<()> {
+        let grid = self.spec.grid();
+        Error::check_shape("patches", &[grid.len(), grid.patch_len()], patches.shape())?;
+        Error::check_shape("base", &[grid.len(), grid.patch_len()], base.shape())?;
+        mask.check_grid(grid)?;
+        base.fill(0.0);
+        if self.spec.base() == Base::Zero || mask.masked().is_empty() {
+            return Ok(());
+        }
+        let hole = match &mut self.hole {
+            Some(hole) if hole.masked == mask.masked() => hole,
+            hole => hole
+                .insert(Hole { masked: mask.masked().to_vec(), membrane: Membrane::new(mask.masked_pixels().view()) }),
+        };
+        let pixels = grid.height() * grid.width();
+        self.planes.resize(3 * pixels, 0.0);
+        for (channel, plane) in self.planes.chunks_exact_mut(pixels).enumerate() {
+            let (mean, std) = (self.spec.mean()[channel], self.spec.std()[channel]);
+            for &index in mask.visible() {
+                let patch = patches.row(index);
+                for (values, places) in rows(grid, index) {
+                    let values = patch.slice(s![values.start + channel..values.end; 3]);
+                    plane[places].iter_mut().zip(values).for_each(|(grey, value)| *grey = 255.0 * (value * std + mean));
+                }
+            }
+            hole.membrane.fill(plane);
+            for &index in mask.masked() {
+                let mut patch = base.row_mut(index);
+                for (values, places) in rows(grid, index) {
+                    let values = patch.slice_mut(s![values.start + channel..values.end; 3]);
+                    values
+                        .into_iter()
+                        .zip(&plane[places])
+                        .for_each(|(value, grey)| *value = (grey / 255.0 - mean) / std);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// [`BaseSolver::solve`] for one picture alone.
+///
+/// # Shapes
+/// - `patches`: `[L, P·P·3]`; returns `[L, P·P·3]`
+///
+/// # Errors
+/// As [`BaseSolver::solve`].
 pub fn base_patches(spec: &ModelSpec, patches: ArrayView2<f32>, mask: &Mask) -> Result<Array2<f32>> {
-    let grid = spec.grid();
-    Error::check_shape("patches", &[grid.len(), grid.patch_len()], patches.shape())?;
-    mask.check_grid(grid)?;
-    let mut base = Array2::zeros(patches.dim());
-    if spec.base() == Base::Zero || mask.masked().is_empty() {
-        return Ok(base);
-    }
-    let (side, patch) = (grid.width(), grid.patch());
-    let (std, mean) = (spec.std(), spec.mean());
-    let mut pixels: Vec<Pixel> = vec![[0.0; LANES]; grid.height() * side];
-    // The patch's k-th pixel in the picture.
-    let place = |index: usize, k: usize| {
-        let (row, col) = grid.position(index);
-        (row * patch + k / patch, col * patch + k % patch)
-    };
-    for &index in mask.visible() {
-        for (k, value) in patches.row(index).iter().enumerate() {
-            let (channel, (y, x)) = (k % 3, place(index, k / 3));
-            pixels[y * side + x][channel] = 255.0 * (value * std[channel] + mean[channel]);
-        }
-    }
-    Membrane::new(mask.masked_pixels().view()).fill(&mut pixels);
-    for &index in mask.masked() {
-        for (k, value) in base.row_mut(index).iter_mut().enumerate() {
-            let (channel, (y, x)) = (k % 3, place(index, k / 3));
-            *value = (pixels[y * side + x][channel] / 255.0 - mean[channel]) / std[channel];
-        }
-    }
+    let mut base = Array2::zeros((spec.grid().len(), spec.grid().patch_len()));
+    BaseSolver::new(spec).solve(patches, mask, base.view_mut())?;
     Ok(base)
+}
+
+/// The values of each row of a patch's pixels, and where the pixels stand in a plane of the picture.
+fn rows(grid: PatchGrid, index: usize) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
+    let (side, (row, col)) = (grid.patch(), grid.position(index));
+    (0..side).map(move |y| {
+        let start = (row * side + y) * grid.width() + col * side;
+        (3 * side * y..3 * side * (y + 1), start..start + side)
+    })
 }
 
 /// Adds the base to a decoder's answer.

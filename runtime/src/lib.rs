@@ -35,8 +35,7 @@
 //! | `graph.rs` | [`Graph`]: any ONNX file, run by the same engine |
 //! | `pool.rs` | [`Pool`]: all of a picture's tokens to one row |
 //! | `cpu.rs` | the engine below it |
-//! | `base.rs` | [`base_patches`]: what the model's answer is added to, if to anything |
-//! | `membrane.rs` | the smoothest surface through the values around a hole |
+//! | `base.rs` | [`BaseSolver`]: what the model's answer is added to, if to anything |
 //! | `composite.rs` | [`composite`]: painted pixels into the picture, in the hole alone |
 //! | `inpaint/` | [`inpaint`]: holes of any shape in pictures of any size |
 //! | `machine.rs` | [`Machine`]: what the CPU can do; [`peak_memory_bytes`] |
@@ -61,14 +60,13 @@ mod graph;
 pub mod inpaint;
 mod machine;
 mod mask;
-mod membrane;
 mod model;
 mod patchify;
 mod pool;
 mod preprocess;
 pub mod reference;
 
-pub use base::base_patches;
+pub use base::{BaseSolver, base_patches};
 pub use composite::composite;
 pub use cpu::Step;
 pub use error::{Error, Result};

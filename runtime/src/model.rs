@@ -5,7 +5,7 @@ use glimpse_models::{Base, Bundle, ModelSpec, Part, PatchGrid, Precision};
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut1};
 use tract_onnx::prelude::{TValue, TractError, TractResult};
 
-use crate::base::{self, base_patches};
+use crate::base::{self, BaseSolver};
 use crate::cpu::{Arithmetic, Buffer, ClassifierPlan, Plan, Threads};
 use crate::{Error, Mask, Result, Step};
 
@@ -47,6 +47,7 @@ pub struct Model {
     restore: Buffer,
     tokens: Buffer,
     answer: Option<TValue>,
+    base: BaseSolver,
     painted: Option<Array2<f32>>,
 }
 
@@ -81,6 +82,7 @@ impl Model {
             restore: Buffer::default(),
             tokens: Buffer::default(),
             answer: None,
+            base: BaseSolver::new(bundle.spec()),
             painted: None,
         })
     }
@@ -105,6 +107,7 @@ impl Model {
             restore: Buffer::default(),
             tokens: Buffer::default(),
             answer: None,
+            base: BaseSolver::new(&self.spec),
             painted: None,
         })
     }
@@ -171,7 +174,9 @@ impl Model {
         if self.spec.base() == Base::Zero {
             return self.predict(patches, mask);
         }
-        let mut painted = base_patches(&self.spec, patches, mask)?;
+        let shape = (self.spec.grid().len(), self.spec.grid().patch_len());
+        let mut painted = self.painted.take().unwrap_or_else(|| Array2::zeros(shape));
+        self.base.solve(patches, mask, painted.view_mut())?;
         base::add(self.predict(patches, mask)?, &mut painted);
         Ok(self.painted.insert(painted).view())
     }

@@ -11,6 +11,7 @@
 //! | `finish.rs` | what becomes of either's answer: GELU, a residual |
 //! | `attention.rs` | a head's attention |
 //! | `layer_norm.rs` | layer norm |
+//! | `membrane/` | the smoothest surface through the values around a hole |
 //! | `product.rs` | matrix products in f32 |
 //! | `math.rs` | e^x and the normal distribution, as vector code |
 #![cfg_attr(
@@ -33,8 +34,10 @@ pub mod int8;
 pub mod layer_norm;
 pub mod linear;
 pub mod math;
+mod membrane;
 pub mod product;
 pub mod vectorized;
 
 pub use family::Family;
 pub use finish::{Finish, Rows};
+pub use membrane::Membrane;

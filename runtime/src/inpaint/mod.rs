@@ -1,7 +1,7 @@
 //! Paints holes of any shape and size in pictures of any size.
 //!
 //! 1. Holes that lie near each other form a group (`groups`).
-//! 2. Each hole is filled with the membrane (`harmonic`, the crate's `membrane`): the classical answer, which agrees with the
+//! 2. Each hole is filled with the membrane (`harmonic`, the kernels' `Membrane`): the classical answer, which agrees with the
 //!    rim exactly and is all that a thin or small hole needs.
 //! 3. From coarse to fine (`level`), a region around the group is brought to a canvas of the model's pixels (`canvas`),
 //!    windows of the model's side are laid over it, and the model answers for what is hidden in them (`windows`). The
@@ -36,6 +36,7 @@ mod telea;
 mod tests;
 mod windows;
 
+use glimpse_kernels::Membrane;
 use glimpse_models::{Bundle, ModelSpec};
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis, Zip, s};
 
@@ -47,7 +48,6 @@ use self::groups::Groups;
 use self::level::{Level, Sight};
 pub use self::method::Method;
 use self::windows::Reconstruct;
-use crate::membrane::{LANES, Membrane, Pixel};
 use crate::{Error, Model, Options, Result};
 
 /// How a hole is painted.
@@ -234,21 +234,17 @@ fn paint_level(
     }
     let answer = windows::paint(reconstruct, spec, canvas.view(), asked.view(), inner(&asked).view(), blend)?;
     let inner = inner(&answer.given);
-    let mut missing: Vec<Pixel> = vec![[0.0; LANES]; inner.len()];
+    let mut membrane = Membrane::new(inner.view());
     for channel in 0..3 {
         let here = answer.colours.index_axis(Axis(0), channel);
         let there = canvas.index_axis(Axis(0), channel);
-        missing.iter_mut().zip(there.iter().zip(here)).for_each(|(m, (there, here))| m[channel] = there - here);
-    }
-    Membrane::new(inner.view()).fill(&mut missing);
-    for channel in 0..3 {
-        let here = answer.colours.index_axis(Axis(0), channel);
-        let there = canvas.index_axis(Axis(0), channel);
+        let mut missing: Vec<f32> = there.iter().zip(here).map(|(there, here)| there - here).collect();
+        membrane.fill(&mut missing);
         let mut added = colours.index_axis_mut(Axis(0), channel);
         for ((added, missing), ((here, there), inner)) in
             added.iter_mut().zip(&missing).zip(here.iter().zip(there).zip(&inner))
         {
-            *added += if *inner { here - there + missing[channel] } else { 0.0 };
+            *added += if *inner { here - there + missing } else { 0.0 };
         }
     }
     Ok(Detail { level, colours })
