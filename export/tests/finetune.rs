@@ -174,6 +174,8 @@ fn seeds_recipes_and_starts_decide_what_is_learnt() {
     works(dir.path(), "finetune start --data stripes -o cooked --recipe recipe.toml --epochs 2");
     works(dir.path(), &format!("{SHORT} -o other --seed 4"));
     assert!(weights("typed") == weights("cooked") && weights("typed") != weights("other"));
+    works(dir.path(), &format!("{SHORT} -o plain --seed 3 --rand-augment 0"));
+    assert!(weights("typed") != weights("plain"));
 
     // a bundle starts as its checkpoint does, and a fine-tuned model as its encoder
     works(dir.path(), "emit start -o bundle");
@@ -219,6 +221,8 @@ fn a_wrong_use_is_2_says_what_to_do_and_loses_nothing() {
         ("finetune start -o new --data stripes --epochs 0", "--epochs 0"),
         ("finetune start -o new --data stripes --train-limit 0", "--train-limit 0"),
         ("finetune start -o new --data stripes --mixup=-1", "--mixup -1"),
+        ("finetune start -o new --data stripes --rand-augment 11", "--rand-augment 11"),
+        ("finetune start -o new --data stripes --rand-augment=-1", "--rand-augment -1"),
         ("finetune start -o new --data stripes --label-smoothing 1", "--label-smoothing 1"),
         ("finetune start -o new --data stripes --drop-path 1", "--drop-path 1"),
         ("finetune start -o new --data stripes --layer-decay 0", "--layer-decay 0"),

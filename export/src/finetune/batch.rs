@@ -9,10 +9,13 @@ use rand_pcg::Pcg64;
 
 use super::drop_path::DropPath;
 use super::mix::{Area, Mix, Mixing};
+use super::rand_augment::RandAugment;
 use crate::data::{Augment, Build, Example, Order, Pictures, mixed, push_patches, whole_picture};
 
 /// Keeps draws of stochastic depth apart from those of pictures.
 const OF_DROP_PATH: u64 = 0x5bd1_e995_2545_f491;
+/// Keeps draws of `RandAugment` apart from all others, which are the same with it and without.
+const OF_RAND_AUGMENT: u64 = 0xc2b2_ae3d_27d4_eb4f;
 
 /// What every batch of a run has in common.
 #[derive(Clone, Debug)]
@@ -25,6 +28,8 @@ pub struct BatchSpec {
     pub size: usize,
     /// Part of a picture's area that a crop covers, at least.
     pub least_area: f64,
+    /// How far colours and geometry of crops are changed.
+    pub rand_augment: RandAugment,
     /// How pictures and their targets are mixed.
     pub mixing: Mixing,
     /// How likely branches are dropped.
@@ -82,13 +87,16 @@ impl Build for Builder {
     fn build(&mut self, number: u64) -> anyhow::Result<Batch> {
         let spec = &self.spec;
         let mut rng = Pcg64::seed_from_u64(mixed(spec.seed, number));
+        let mut augment_rng = Pcg64::seed_from_u64(mixed(spec.seed ^ OF_RAND_AUGMENT, number));
         let drop_rng = |sample| Pcg64::seed_from_u64(mixed(mixed(spec.seed ^ OF_DROP_PATH, number), sample));
         let mut batch = Batch { size: spec.size, ..Batch::default() };
         let mut pictures = Vec::with_capacity(spec.size);
         for sample in 0..spec.size as u64 {
             let first = self.order.at(number * spec.size as u64 + sample);
             let (index, picture) = whole_picture(&self.pictures, first, &mut rng)?;
-            pictures.push(self.augment.crop(&picture, &mut rng)?);
+            let mut pixels = self.augment.crop(&picture, &mut rng)?;
+            spec.rand_augment.apply(&mut pixels, &spec.model, &mut augment_rng);
+            pictures.push(pixels);
             batch.targets.extend(spec.mixing.target(self.pictures.source(index).label, spec.classes));
             batch.kept.extend(spec.drop_path.draw(&mut drop_rng(sample)));
         }

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `start.rs` | trained or random weights → an encoder with a fresh classifier behind it |
 //! | `batch.rs` | labelled pictures → batches: crops, targets, and what stochastic depth drops |
+//! | `rand_augment/` | a crop → the same with other colours and geometry |
 //! | `mix.rs` | mixup, cutmix and label smoothing |
 //! | `drop_path.rs` | which branches of which blocks a sample goes without |
 //! | `model.rs` | encoder and classifier in one, and the loss |
@@ -19,6 +20,7 @@ mod evaluate;
 mod layer_decay;
 mod mix;
 mod model;
+mod rand_augment;
 mod report;
 mod run;
 mod settings;
@@ -30,6 +32,7 @@ pub use evaluate::{Seen, evaluate};
 pub use layer_decay::LayerDecay;
 pub use mix::{Mix, Mixing};
 pub use model::{FineTuned, soft_cross_entropy};
+pub use rand_augment::RandAugment;
 pub use report::EpochLine;
 pub use run::run;
 pub use settings::Settings;

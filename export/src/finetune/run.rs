@@ -47,6 +47,7 @@ pub fn run(settings: &Settings, data: &Labelled) -> anyhow::Result<PathBuf> {
         classes: data.classes(),
         size: settings.batch,
         least_area: settings.least_area,
+        rand_augment: settings.rand_augment,
         mixing: settings.mixing,
         drop_path: tuner.drop_path.clone(),
         seed: settings.seed,

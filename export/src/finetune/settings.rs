@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::mix::Mixing;
+use super::rand_augment::RandAugment;
 use super::start::StartFrom;
 use crate::data::Labelled;
 use crate::train::Schedule;
@@ -32,6 +33,8 @@ pub struct Settings {
     pub clip_norm: Option<f64>,
     /// How likely the last block's branches are dropped.
     pub drop_path: f64,
+    /// How far colours and geometry of crops are changed.
+    pub rand_augment: RandAugment,
     /// How pictures and their targets are mixed.
     pub mixing: Mixing,
     /// Part of a picture's area that a crop covers, at least.
@@ -42,7 +45,7 @@ pub struct Settings {
     pub devices: Vec<String>,
     /// Cores to train on, where the device is the CPU.
     pub cores: usize,
-    /// Threads that decode and crop.
+    /// Threads that decode, crop and augment.
     pub workers: usize,
     /// Memory for decoded pictures, in bytes.
     pub cache_bytes: usize,

@@ -51,13 +51,18 @@ fn write_pictures(folder: &Path) {
 fn batches(mixing: Mixing, drop_path: f64) -> BatchSpec {
     let model = small_spec(false);
     let drop_path = DropPath::new(model.encoder().depth, drop_path).unwrap();
-    BatchSpec { model, classes: CLASSES, size: 5, least_area: 0.5, mixing, drop_path, seed: 9 }
+    let rand_augment = RandAugment::new(0.0).unwrap();
+    BatchSpec { model, classes: CLASSES, size: 5, least_area: 0.5, rand_augment, mixing, drop_path, seed: 9 }
 }
 
 fn builder(folder: &Path, mixing: Mixing) -> Builder {
+    builder_of(folder, batches(mixing, 0.5))
+}
+
+fn builder_of(folder: &Path, spec: BatchSpec) -> Builder {
     let set = Labelled::folders(folder, 0).unwrap();
     let pictures: Arc<Pictures<Example>> = Arc::new(Pictures::new(set.train, 1 << 20));
-    Builder::new(batches(mixing, 0.5), pictures)
+    Builder::new(spec, pictures)
 }
 
 fn plain<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
@@ -91,6 +96,25 @@ fn a_batch_follows_from_its_number_and_its_targets_sum_to_one() {
         }
         assert_eq!(batch, two.build(number).unwrap());
         assert_eq!(batch == late, number == 7);
+    }
+}
+
+#[test]
+fn augmenting_follows_from_the_number_and_changes_pictures_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    write_pictures(dir.path());
+    let spec = |magnitude| {
+        let rand_augment = RandAugment::new(magnitude).unwrap();
+        BatchSpec { rand_augment, ..batches(Mixing::new(0.8, 1.0, 0.1).unwrap(), 0.5) }
+    };
+    let [mut plain, mut one, mut two] = [0.0, 9.0, 9.0].map(|magnitude| builder_of(dir.path(), spec(magnitude)));
+    let late = two.build(7).unwrap();
+    for number in 0..8 {
+        let (plain, augmented) = (plain.build(number).unwrap(), one.build(number).unwrap());
+        assert_eq!(augmented, two.build(number).unwrap());
+        assert_eq!(augmented == late, number == 7);
+        assert_ne!(augmented.patches, plain.patches);
+        assert_eq!((augmented.targets, augmented.kept), (plain.targets, plain.kept));
     }
 }
 
