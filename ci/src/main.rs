@@ -8,6 +8,7 @@
 mod bench;
 mod cache;
 mod check;
+mod cross;
 mod failures;
 mod golden;
 mod parity;
@@ -28,6 +29,7 @@ use crate::failures::Failures;
 enum Command {
     Bench(bench::Args),
     Check(check::Args),
+    Cross(cross::Args),
     Test(test::Args),
     Golden(golden::Args),
     Parity(parity::Args),
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
     let result = match Command::parse() {
         Command::Bench(args) => bench::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Cross(args) => cross::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Golden(args) => golden::run(&args),
         Command::Parity(args) => parity::run(&args),

@@ -15,4 +15,4 @@ pub(crate) use classifier::ClassifierPlan;
 pub use fuse::Step;
 pub(crate) use network::Network;
 pub(crate) use plan::Plan;
-pub(crate) use threads::Threads;
+pub use threads::Threads;

@@ -22,8 +22,15 @@ impl Graph {
     /// # Errors
     /// [`Error::Threads`] if that many threads cannot be had, [`Error::Kernels`] if they are for other CPUs, [`Error::Onnx`] if the engine refuses the file.
     pub fn load(onnx: &Bytes, options: &Options) -> Result<Self> {
-        let threads = Threads::new(options.threads)?;
-        let network = Network::new(onnx, Arithmetic::of(options)?, &threads, |_| Ok(())).map_err(failed("planning"))?;
+        Self::load_on(onnx, options, &Threads::new(options.threads)?)
+    }
+
+    /// Reads an ONNX file, to run on threads that models may share, whatever `options` say of their number.
+    ///
+    /// # Errors
+    /// As [`Graph::load`].
+    pub fn load_on(onnx: &Bytes, options: &Options, threads: &Threads) -> Result<Self> {
+        let network = Network::new(onnx, Arithmetic::of(options)?, threads, |_| Ok(())).map_err(failed("planning"))?;
         Ok(Self { network })
     }
 

@@ -68,7 +68,7 @@ pub mod reference;
 
 pub use base::{BaseSolver, base_patches};
 pub use composite::composite;
-pub use cpu::Step;
+pub use cpu::{Step, Threads};
 pub use error::{Error, Result};
 pub use glimpse_kernels::Family;
 pub use graph::Graph;

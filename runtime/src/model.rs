@@ -58,16 +58,23 @@ impl Model {
     /// [`Error::FormMissing`] if the bundle has no int8 form and that is asked for, [`Error::Threads`] if that many
     /// threads cannot be had, [`Error::Kernels`] if they are for other CPUs, [`Error::Engine`] or [`Error::ClassifierEngine`] if the engine refuses a graph.
     pub fn load(bundle: &Bundle, options: &Options) -> Result<Self> {
-        let threads = Threads::new(options.threads)?;
+        Self::load_on(bundle, options, &Threads::new(options.threads)?)
+    }
+
+    /// Loads a bundle's graphs, to run on threads that other models may share, whatever `options` say of their number.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn load_on(bundle: &Bundle, options: &Options, threads: &Threads) -> Result<Self> {
         let arithmetic = Arithmetic::of(options)?;
         let form = form(bundle, options.precision);
         let plan = |part| {
             let missing = || Error::FormMissing { bundle: bundle.name().to_owned(), precision: options.precision };
             let onnx = bundle.graph(part, form).ok_or_else(missing)?;
-            Plan::new(part, bundle.spec(), onnx, arithmetic, &threads).map_err(engine(bundle.name(), part, "planning"))
+            Plan::new(part, bundle.spec(), onnx, arithmetic, threads).map_err(engine(bundle.name(), part, "planning"))
         };
         let classifier = |(classifier, onnx)| {
-            ClassifierPlan::new(classifier, bundle.spec(), onnx, &threads)
+            ClassifierPlan::new(classifier, bundle.spec(), onnx, threads)
                 .map_err(classifier_engine(bundle.name(), "planning"))
         };
         Ok(Self {

@@ -3,8 +3,10 @@
 
 mod common;
 
+use std::sync::{Arc, Mutex};
+
 use glimpse_models::{Base, Bundle, BundleFile, Existing, Part, PatchGrid, Precision};
-use glimpse_runtime::{Error, Family, Mask, Model, Options, base_patches};
+use glimpse_runtime::{Error, Family, Mask, Model, Options, Threads, base_patches};
 use ndarray::Array2;
 
 use common::{bundle, model};
@@ -29,6 +31,26 @@ fn the_answer_does_not_depend_on_threads() {
         })
         .collect();
     assert!(answers.iter().all(|answer| answer == answers[0]));
+}
+
+#[test]
+fn models_share_threads_that_an_application_starts() {
+    let bundle = bundle();
+    let patches = patches(bundle.spec().grid());
+    let mask = Mask::random(bundle.spec().grid(), 0.25, 3).unwrap();
+    let wanted = model(&bundle, Precision::Int8, 1).encode(patches.view(), &mask).unwrap().to_owned();
+    let started = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&started);
+    let threads = Threads::with_start(2, move |index| told.lock().unwrap().push(index)).unwrap();
+    let mut models = [(); 2].map(|()| Model::load_on(&bundle, &Options::default(), &threads).unwrap());
+    for model in &mut models {
+        assert_eq!(model.encode(patches.view(), &mask).unwrap(), wanted);
+    }
+    drop((models, threads));
+    let mut started = started.lock().unwrap().clone();
+    started.sort_unstable();
+    assert_eq!(started, [0, 1]);
+    assert!(matches!(Threads::with_start(0, |_| ()), Err(Error::Threads { .. })));
 }
 
 #[test]

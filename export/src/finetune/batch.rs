@@ -88,11 +88,11 @@ impl Build for Builder {
         let spec = &self.spec;
         let mut rng = Pcg64::seed_from_u64(mixed(spec.seed, number));
         let mut augment_rng = Pcg64::seed_from_u64(mixed(spec.seed ^ OF_RAND_AUGMENT, number));
-        let drop_rng = |sample| Pcg64::seed_from_u64(mixed(mixed(spec.seed ^ OF_DROP_PATH, number), sample));
+        let drop_rng = |sample| Pcg64::seed_from_u64(mixed(spec.seed ^ OF_DROP_PATH, sample));
         let mut batch = Batch { size: spec.size, ..Batch::default() };
         let mut pictures = Vec::with_capacity(spec.size);
-        for sample in 0..spec.size as u64 {
-            let first = self.order.at(number * spec.size as u64 + sample);
+        for sample in number * spec.size as u64..(number + 1) * spec.size as u64 {
+            let first = self.order.at(sample);
             let (index, picture) = whole_picture(&self.pictures, first, &mut rng)?;
             let mut pixels = self.augment.crop(&picture, &mut rng)?;
             spec.rand_augment.apply(&mut pixels, &spec.model, &mut augment_rng);

@@ -1,0 +1,150 @@
+//! How many instructions operators take on ARM's cores, and of which kinds.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+
+use super::{C_LIBRARY, Cross, TARGET};
+use crate::failures::Failures;
+use crate::process;
+use crate::workspace::Workspace;
+
+/// What is counted: those of `runtime/kernels/examples/operator.rs`.
+const OPERATORS: [&str; 6] = ["int8-linear", "int8-gelu", "f32-linear", "attention", "layer-norm", "membrane"];
+
+/// Kinds of instructions, by the bits that tell them: the vector form and the one by an element.
+///
+/// # Source
+/// Arm Architecture Reference Manual, A64 instruction set encoding.
+const KINDS: [(&str, &[&str]); 5] = [
+    ("matrices of bytes", &["ffe0fc00/4e80a400", "ffe0fc00/4e80ac00", "ffe0fc00/6e80a400"]),
+    ("four bytes", &["bfe0fc00/0e809400", "bfc0f400/0f80e000", "bfe0fc00/2e809400", "bfe0fc00/0e809c00"]),
+    ("bytes", &["bfe0fc00/0e20c000", "bfe0fc00/0e208000"]),
+    ("sums of pairs", &["bf3ffc00/0e202800", "bf3ffc00/0e206800"]),
+    ("f32", &["bfa0fc00/0e20cc00", "bf80f400/0f801000"]),
+];
+
+/// The kind of product that an operator in int8 is to be made of, by the kernels that it says it ran on.
+fn product_of(kernels: &str) -> Option<&'static str> {
+    match kernels {
+        "neon-i8mm" => Some("matrices of bytes"),
+        "neon-dotprod" => Some("four bytes"),
+        "neon" => Some("bytes"),
+        _ => None,
+    }
+}
+
+/// What one run of an operator took.
+struct Counts {
+    kernels: String,
+    multiplications: f64,
+    all: f64,
+    kinds: BTreeMap<&'static str, f64>,
+}
+
+/// Counts each operator on each core and prints a table.
+///
+/// # Errors
+/// [`Failures`] when an operator does not run on the instructions of its core; otherwise when a program is missing.
+pub fn run(workspace: &Workspace, cross: &Cross, cpus: &[String]) -> anyhow::Result<()> {
+    let mut build = cross.cargo(workspace, "max");
+    build.args(["build", "--release", "--package", "glimpse-kernels", "--example", "operator"]);
+    process::run(&mut build)?;
+    let folder = Cross::target_directory(workspace);
+    let program = folder.join(TARGET).join("release/examples/operator");
+    let plugin = folder.join("count.so");
+    let source = workspace.root.join("ci/src/cross/count.c");
+    process::run(Command::new("cc").args(["-O2", "-shared", "-fPIC", "-o"]).arg(&plugin).arg(source))?;
+    let counter = Counter { plugin, program };
+    let mut failures = Vec::new();
+    println!(
+        "| core | kernels | operator | instructions | a multiplication | of them |\n| --- | --- | --- | --- | --- | --- |"
+    );
+    for cpu in cpus {
+        for operator in OPERATORS {
+            let counts = counter.counts(cpu, operator)?;
+            println!("| {cpu} | {} | {operator} | {} |", counts.kernels, counts.shown());
+            if let Some(wrong) = operator.starts_with("int8").then(|| counts.wrong()).flatten() {
+                failures.push(format!("{operator} as {cpu}: {wrong}"));
+            }
+        }
+    }
+    Failures::unless_empty(failures)
+}
+
+struct Counter {
+    plugin: PathBuf,
+    program: PathBuf,
+}
+
+impl Counter {
+    /// What one run takes: two runs less one, which leaves out all that is done once.
+    fn counts(&self, cpu: &str, operator: &str) -> anyhow::Result<Counts> {
+        let (said, once) = self.counted(cpu, operator, 1)?;
+        let (_, twice) = self.counted(cpu, operator, 2)?;
+        let (kernels, multiplications) = said.trim().split_once(' ').context("reading what the operator says")?;
+        let count = |name: &str| twice.get(name).zip(once.get(name)).map_or(0.0, |(two, one)| (two - one) as f64);
+        Ok(Counts {
+            kernels: kernels.to_owned(),
+            multiplications: multiplications.parse().context("reading what the operator says")?,
+            all: count("all"),
+            kinds: KINDS
+                .iter()
+                .enumerate()
+                .map(|(index, (kind, forms))| (*kind, (0..forms.len()).map(|form| count(&name(index, form))).sum()))
+                .collect(),
+        })
+    }
+
+    /// What the operator says, and the plugin's counts by name.
+    fn counted(&self, cpu: &str, operator: &str, runs: u64) -> anyhow::Result<(String, BTreeMap<String, u64>)> {
+        let mut plugin = path(&self.plugin)?.to_owned();
+        for (index, (_, forms)) in KINDS.iter().enumerate() {
+            for (form, bits) in forms.iter().enumerate() {
+                plugin += &format!(",{}={bits}", name(index, form));
+            }
+        }
+        let mut command = Command::new("qemu-aarch64");
+        command.args(["-cpu", cpu, "-L", C_LIBRARY, "-plugin", &plugin]).arg(&self.program);
+        let output = command.args([operator, &runs.to_string()]).output().context("starting qemu-aarch64")?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{operator} as {cpu}: {}\n{said}", output.status);
+        let count = |line: &str| {
+            let (name, count) = line.strip_prefix("instructions ")?.split_once(' ')?;
+            Some((name.to_owned(), count.parse().ok()?))
+        };
+        Ok((String::from_utf8(output.stdout)?, said.lines().filter_map(count).collect()))
+    }
+}
+
+impl Counts {
+    fn shown(&self) -> String {
+        let kinds: Vec<String> = self
+            .kinds
+            .iter()
+            .filter(|(_, count)| **count > 0.0)
+            .map(|(kind, count)| format!("{kind} {:.0}%", 100.0 * count / self.all))
+            .collect();
+        format!("{:.0} | {:.3} | {}", self.all, self.all / self.multiplications, kinds.join(", "))
+    }
+
+    /// What is wrong with an operator in int8, if anything is.
+    fn wrong(&self) -> Option<String> {
+        let product = product_of(&self.kernels)?;
+        let others = KINDS.iter().map(|(kind, _)| *kind).filter(|kind| *kind != product && kind.contains("bytes"));
+        let most = self.kinds[product];
+        let missing = most == 0.0 || others.into_iter().any(|kind| self.kinds[kind] >= most);
+        missing.then(|| format!("{} kernels, but products of {product} are not what runs", self.kernels))
+    }
+}
+
+/// The plugin's name for a form of a kind.
+fn name(kind: usize, form: usize) -> String {
+    format!("{kind}.{form}")
+}
+
+fn path(path: &Path) -> anyhow::Result<&str> {
+    path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))
+}
