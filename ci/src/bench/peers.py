@@ -1,15 +1,18 @@
 """How long ONNX Runtime and OpenVINO take for a bundle's model.
 
 usage: python peers.py prepare BUNDLE FOLDER
+       python peers.py case FOLDER WHAT TOKENS
        python peers.py time ENGINE FOLDER FORM WHAT TOKENS THREADS RUNS
 
 `prepare` writes the forms of a bundle's graphs that suit other engines into FOLDER/encoder and FOLDER/decoder: `f32.onnx`;
 `dynamic.onnx`, int8 whose activations are quantized as they come; `static.onnx`, int8 whose activations have fixed ranges;
-and `glimpse.onnx`, the bundle's own int8 form. `time` runs one of them (FORM) with ENGINE (onnxruntime or openvino) and
-prints a JSON list of the milliseconds of RUNS runs, after a tenth as many that are not timed. WHAT is a graph by itself
-(encoder or decoder), on made-up input of TOKENS tokens, the class token among them; or a frame of 640×480, `features` or
-`painted`, with OpenCV, NumPy and SciPy around the graphs: the membrane that the answer is added to is factored once for its
-mask.
+and `glimpse.onnx`, the bundle's own int8 form. `case` writes FOLDER/WHAT/TOKENS.json: made-up input of a graph (encoder or
+decoder) of TOKENS tokens, the class token among them, and ONNX Runtime's answer to it in f32.
+
+`time` runs a form (FORM) with ENGINE (onnxruntime or openvino) and prints as JSON the milliseconds of RUNS runs, after a
+tenth as many that are not timed. WHAT is a graph by itself, on its case, whose answer it tells its relative error to; or a
+frame of 640×480, `features` or `painted`, with OpenCV, NumPy and SciPy around the graphs: the membrane that the answer is
+added to is factored once for its mask.
 """
 
 import json
@@ -75,6 +78,20 @@ def prepare(bundle: Path, folder: Path) -> None:
             op_types_to_quantize=["Gemm"],
         )
         (forms / "prepared.onnx").unlink()
+
+
+def write_case(folder: Path, part: str, tokens: int) -> None:
+    """Writes a graph's input and the answer to it."""
+    file = folder / part / "f32.onnx"
+    inputs = made_up(onnx.load(file), tokens)
+    found = {**inputs, "answer": runner("onnxruntime", file, 1)(inputs)}
+    (folder / part / f"{tokens}.json").write_text(json.dumps({name: array.tolist() for name, array in found.items()}))
+
+
+def read_case(file: Path) -> Arrays:
+    """A case: numbers are f32, but for the places of tokens."""
+    found = {name: np.array(values) for name, values in json.loads(file.read_text()).items()}
+    return {name: array.astype(np.float32) if array.dtype == np.float64 else array for name, array in found.items()}
 
 
 def runner(engine: str, file: Path, threads: int) -> Callable[[Arrays], np.ndarray]:
@@ -159,15 +176,16 @@ def membrane(unknown: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     return fill
 
 
-def timed(engine: str, folder: Path, form: str, what: str, tokens: int, threads: int, runs: int) -> list[float]:
-    """Milliseconds of each run."""
+def timed(engine: str, folder: Path, form: str, what: str, tokens: int, threads: int, runs: int) -> dict:
+    """Milliseconds of each run, and the answer's error where it is known."""
 
     def run_of(file: Path) -> Callable[[Arrays], np.ndarray]:
         return runner(engine, file, threads)
 
     if what in PARTS:
-        file = folder / what / f"{form}.onnx"
-        inputs, run = made_up(onnx.load(file), tokens), run_of(file)
+        inputs = read_case(folder / what / f"{tokens}.json")
+        known = inputs.pop("answer")
+        run = run_of(folder / what / f"{form}.onnx")
         once = lambda: run(inputs)  # noqa: E731
     else:
         import cv2
@@ -181,13 +199,16 @@ def timed(engine: str, folder: Path, form: str, what: str, tokens: int, threads:
         once()
         if index >= warm_up:
             times.append(1e3 * (time.perf_counter() - start))
-    return times
+    error = float(np.linalg.norm(once() - known) / np.linalg.norm(known)) if what in PARTS else None
+    return {"times_ms": times, "error": error}
 
 
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["prepare", bundle, folder]:
             prepare(Path(bundle), Path(folder))
+        case ["case", folder, what, tokens]:
+            write_case(Path(folder), what, int(tokens))
         case ["time", engine, folder, form, what, tokens, threads, runs]:
             print(json.dumps(timed(engine, Path(folder), form, what, int(tokens), int(threads), int(runs))))
         case _:

@@ -17,11 +17,13 @@ use crate::workspace::Workspace;
 use self::engines::{Engines, Time};
 use self::rows::{ROWS, Row};
 
-/// Runs models with Glimpse, ONNX Runtime and `OpenVINO`, in turns, and prints our time over the best peer's.
+/// Runs models with Glimpse, ONNX Runtime, `OpenVINO`, rten and plain tract, in turns, and prints our time over the best
+/// peer's.
 ///
 /// Each peer gets the form of the model that suits it best: in int8 it is tried with activations quantized as they come,
-/// with activations of fixed ranges, and with Glimpse's own file. Builds glimpse in release, makes models with random
-/// weights, and a Python environment with the peers the first time. Leave the machine alone while it runs.
+/// with activations of fixed ranges, and with Glimpse's own file; a form whose answer is wrong does not count. rten and
+/// tract take no part in rows that begin with a frame. Builds glimpse and the peers in Rust in release, makes models with
+/// random weights, and a Python environment with the other peers the first time. Leave the machine alone while it runs.
 #[derive(clap::Args)]
 pub struct Args {
     /// Rows of the table, by number, as they are listed; without any: all of them
@@ -69,8 +71,14 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let workspace = Workspace::here()?;
     let export = ExportProgram::build(&workspace)?;
     process::run(process::cargo(&workspace.root).args(["build", "--release", "--package", "glimpse"]))?;
+    if chosen.iter().any(|row| row.what.is_graph()) {
+        let peer = ["build", "--release", "--package", "glimpse-ci", "--features", "peers", "--bin", "glimpse-peer"];
+        process::run(process::cargo(&workspace.root).args(peer))?;
+    }
+    let release = workspace.target_directory.join("release");
     let engines = Engines {
-        glimpse: workspace.target_directory.join("release").join("glimpse"),
+        glimpse: release.join("glimpse"),
+        peer: release.join("glimpse-peer"),
         python: venv::python(&workspace, venv::PEERS)?,
         script: workspace.root.join("ci/src/bench/peers.py"),
         scratch: workspace.target_directory.join("bench"),

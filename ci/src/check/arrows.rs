@@ -55,7 +55,12 @@ const FENCES: &[Fence] = &[
             "export/tests/",
         ],
     },
-    Fence { name: "tract", crates: &["glimpse-runtime", "glimpse-export"], sources: &["runtime/", "export/"] },
+    Fence {
+        name: "tract",
+        crates: &["glimpse-runtime", "glimpse-export", "glimpse-ci"],
+        sources: &["runtime/", "export/", "ci/src/bin/glimpse-peer.rs"],
+    },
+    Fence { name: "rten", crates: &["glimpse-ci"], sources: &["ci/src/bin/glimpse-peer.rs"] },
 ];
 
 pub fn check(workspace: &Workspace) -> Found {
@@ -151,7 +156,7 @@ mod tests {
             package("glimpse-runtime", &["glimpse-models", "tract-onnx", "wgpu"]),
             package("glimpse-export", &["glimpse-models", "glimpse-runtime", "burn"]),
             package("glimpse", &["glimpse-models", "glimpse-runtime", "nokhwa"]),
-            package("glimpse-ci", &["clap"]),
+            package("glimpse-ci", &["clap", "rten", "tract-onnx"]),
         ];
         assert_eq!(wrong_dependencies(&packages), Vec::<String>::new());
     }
@@ -169,6 +174,7 @@ mod tests {
             ("glimpse-runtime", "nokhwa"),
             ("glimpse-models", "ndarray"),
             ("glimpse-models", "tract-onnx"),
+            ("glimpse-runtime", "rten-gemm"),
         ] {
             let found = wrong_dependencies(&[package(name, &["serde", used])]);
             assert_eq!(found.len(), 1, "{name} -> {used}: {found:?}");

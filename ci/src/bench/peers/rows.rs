@@ -9,6 +9,11 @@ use anyhow::Context;
 use crate::golden::program::ExportProgram;
 use crate::workspace::Workspace;
 
+/// Sums in another order.
+const F32_TOLERANCE: f64 = 1e-4;
+/// Activations in bytes, a range for a whole matrix.
+const INT8_TOLERANCE: f64 = 0.05;
+
 /// What is run of a model.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum What {
@@ -18,6 +23,13 @@ pub enum What {
     Features,
     /// … and decoded and back to a picture.
     Painted,
+}
+
+impl What {
+    /// Whether it is a graph by itself.
+    pub fn is_graph(self) -> bool {
+        matches!(self, Self::Encoder | Self::Decoder)
+    }
 }
 
 /// A model.
@@ -73,6 +85,11 @@ impl Row {
     /// The ratio that is asked for with so many threads.
     pub fn goal(&self, threads: usize) -> Option<f64> {
         self.goals.get(threads.checked_sub(1)?).copied()
+    }
+
+    /// How far an answer may be off, relative to one in f32: past that, something else is computed.
+    pub fn tolerance(&self) -> f64 {
+        if self.precision == "f32" { F32_TOLERANCE } else { INT8_TOLERANCE }
     }
 
     /// The graph that is run, or the first of them.
