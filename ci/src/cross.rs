@@ -1,4 +1,4 @@
-//! `cargo ci cross`: builds for 64-bit ARM and runs that under emulation.
+//! `cargo ci cross`: tests as other CPUs, under emulation.
 
 mod count;
 
@@ -17,17 +17,22 @@ const C_LIBRARY: &str = "/usr/aarch64-linux-gnu";
 /// The crates that boards run inside any application.
 const ENGINE: [&str; 3] = ["glimpse-kernels", "glimpse-models", "glimpse-runtime"];
 
-/// Builds the engine for 64-bit ARM and runs its tests under emulation, once for each core.
+/// Cores of this machine's kind that have less than it may have, on an x86 machine.
+const OLDER_X86: [&str; 2] = ["Haswell", "qemu64"];
+
+/// Builds the engine for 64-bit ARM and runs its tests under emulation, once for each core; on an x86 machine, those of its
+/// kernels as x86 cores with less than this one may have, too.
 ///
 /// cortex-a72 is a Raspberry Pi 4 (NEON alone), cortex-a76 a Raspberry Pi 5 and near a Jetson Orin (products of bytes), and
-/// max has all that QEMU knows (products of matrices of bytes, too). Installs what is missing, on Debian and Ubuntu.
-/// Emulation shows whether ARM code is right, never how fast it is; --count says how many instructions it takes.
+/// max has all that QEMU knows (products of matrices of bytes, too); Haswell has AVX2 and no AVX-512, qemu64 neither.
+/// Installs what is missing, on Debian and Ubuntu. Emulation shows whether code is right, never how fast it is; --count says
+/// how many instructions it takes.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Cores to emulate, by QEMU's names
+    /// ARM cores to emulate, by QEMU's names
     #[arg(long, value_name = "CORE", default_values = ["cortex-a72", "cortex-a76", "max"])]
     cpu: Vec<String>,
-    /// Count the instructions of each operator instead, and see that they are those of the core
+    /// Count the instructions of each operator on the ARM cores instead, and see that they are those of the core
     #[arg(long)]
     count: bool,
 }
@@ -46,12 +51,22 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     for cpu in &args.cpu {
         let mut command = cross.cargo(&workspace, cpu);
         command.args(["test", "--lib", "--tests", "--no-fail-fast"]);
-        command.args(ENGINE.iter().flat_map(|package| ["--package", package]));
-        let verdict = process::run(&mut command);
-        println!("tests as {cpu}: {}", if verdict.is_ok() { "ok" } else { "FAILED" });
-        failures.extend(verdict.err().map(|error| format!("tests as {cpu}: {error:#}")));
+        failures.extend(tested(cpu, command.args(ENGINE.iter().flat_map(|package| ["--package", package]))));
+    }
+    for cpu in OLDER_X86.iter().filter(|_| cfg!(all(target_arch = "x86_64", target_os = "linux"))) {
+        let mut command = process::cargo(&workspace.root);
+        command.env("CARGO_TARGET_DIR", workspace.target_directory.join("x86"));
+        command.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", format!("qemu-x86_64 -cpu {cpu}"));
+        failures.extend(tested(cpu, command.args(["test", "--lib", "--package", "glimpse-kernels"])));
     }
     Failures::unless_empty(failures)
+}
+
+/// Runs tests and says how they went; what failed, if they did.
+fn tested(cpu: &str, command: &mut Command) -> Option<String> {
+    let failure = process::run(command).err().map(|error| format!("tests as {cpu}: {error:#}"));
+    println!("tests as {cpu}: {}", if failure.is_some() { "FAILED" } else { "ok" });
+    failure
 }
 
 /// What it takes to build for ARM here.

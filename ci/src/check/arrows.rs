@@ -57,10 +57,15 @@ const FENCES: &[Fence] = &[
     },
     Fence {
         name: "tract",
-        crates: &["glimpse-runtime", "glimpse-export", "glimpse-ci"],
+        crates: &["glimpse-kernels", "glimpse-runtime", "glimpse-export", "glimpse-ci"],
         sources: &["runtime/", "export/", "ci/src/bin/glimpse-peer.rs"],
     },
-    Fence { name: "rten", crates: &["glimpse-ci"], sources: &["ci/src/bin/glimpse-peer.rs"] },
+    // An oracle of tests, and a peer of benchmarks.
+    Fence {
+        name: "rten",
+        crates: &["glimpse-kernels", "glimpse-ci"],
+        sources: &["runtime/kernels/src/int8/tests.rs", "runtime/kernels/examples/", "ci/src/bin/glimpse-peer.rs"],
+    },
 ];
 
 pub fn check(workspace: &Workspace) -> Found {

@@ -24,9 +24,22 @@ pub(super) struct Level {
 }
 
 impl Level {
-    pub fn new(shape: &Shape) -> Self {
+    /// The finest grid, which does without what coarser ones alone need.
+    pub fn finest(shape: &Shape) -> Self {
         let layout = Layout::new(shape.height, shape.width);
-        let mut equations = Equations::new(layout);
+        let [across, along, source] = [(); 3].map(|()| Halves::default());
+        let equations = Equations { across, along, share: layout.halves(), source };
+        Self::with(shape, layout, equations, vec![0.0; layout.plane_stride()])
+    }
+
+    /// A coarser grid.
+    pub fn coarse(shape: &Shape) -> Self {
+        let layout = Layout::new(shape.height, shape.width);
+        let [across, along, share, source] = [(); 4].map(|()| layout.halves());
+        Self::with(shape, layout, Equations { across, along, share, source }, layout.plane())
+    }
+
+    fn with(shape: &Shape, layout: Layout, mut equations: Equations, plane: Vec<f32>) -> Self {
         let mut spans = Vec::with_capacity(shape.height);
         for (y, row) in shape.unknown.chunks_exact(shape.width).enumerate() {
             for x in (0..row.len()).filter(|x| row[*x]) {
@@ -37,7 +50,7 @@ impl Level {
             spans.push(first / 2 / STEP * STEP..past.div_ceil(2).next_multiple_of(STEP));
         }
         let [residual, _] = layout.halves();
-        Self { spans, equations, values: layout.halves(), residual, plane: layout.plane(), layout }
+        Self { spans, equations, values: layout.halves(), residual, plane, layout }
     }
 
     /// Takes the values of a plane.
@@ -191,7 +204,7 @@ impl Level {
     }
 }
 
-/// The numbers of a grid's equations, all 0 for a known pixel.
+/// The numbers of a grid's equations, all 0 for a known pixel. The finest grid has shares alone.
 #[derive(Debug)]
 struct Equations {
     across: Halves,
@@ -201,22 +214,19 @@ struct Equations {
 }
 
 impl Equations {
-    fn new(layout: Layout) -> Self {
-        let [across, along, share, source] = [(); 4].map(|()| layout.halves());
-        Self { across, along, share, source }
-    }
-
-    fn set(&mut self, half: usize, at: usize, [across, along, share]: [f32; 3]) {
-        self.across[half][at] = across;
-        self.along[half][at] = along;
-        self.share[half][at] = share;
+    fn set(&mut self, half: usize, at: usize, numbers: [f32; 3]) {
+        for (halves, number) in [&mut self.across, &mut self.along, &mut self.share].into_iter().zip(numbers) {
+            if let Some(place) = halves[half].get_mut(at) {
+                *place = number;
+            }
+        }
     }
 
     /// Those of some places.
     #[inline(always)]
     fn of<const FINEST: bool>(&self, half: usize, span: Range<usize>) -> Row<'_, FINEST> {
         let [across, along, share, source] = [&self.across, &self.along, &self.share, &self.source]
-            .map(|halves| halves[half][span.clone()].as_chunks::<STEP>().0);
+            .map(|halves| halves[half].get(span.clone()).unwrap_or_default().as_chunks::<STEP>().0);
         Row { across, along, share, source }
     }
 }

@@ -110,10 +110,10 @@ fn odds(left: f32) -> f32 {
 
 /// A hole's grids, from the finest on.
 fn levels(finest: &Shape, rule: Rule) -> Vec<Level> {
-    let mut levels = vec![Level::new(finest)];
+    let mut levels = vec![Level::finest(finest)];
     let mut coarser = finest.coarser(rule);
     while let Some(shape) = coarser {
-        levels.push(Level::new(&shape));
+        levels.push(Level::coarse(&shape));
         coarser = shape.coarser(rule);
     }
     levels

@@ -22,15 +22,28 @@ pub(super) struct Shape {
     pub width: usize,
     /// `[H·W]`
     pub unknown: Vec<bool>,
-    /// `[H·W]`: what lies next to an unknown pixel, by direction.
-    next: Vec<[Next; 4]>,
+    /// `[H + 4, W + 4]`: the pixels, and what lies two places around them.
+    cells: Vec<Cell>,
+    /// `[H·W]`: what lies next to an unknown pixel, by direction. None on the finest grid, where the pixels say it.
+    next: Option<Vec<[Next; 4]>>,
 }
+
+/// What there is at a place of the grid, or around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cell {
+    Outside,
+    Known,
+    Unknown,
+}
+
+/// Places around a grid.
+const MARGIN: usize = 2;
 
 /// What lies next to an unknown pixel in one direction.
 ///
 /// # Units
 /// The grid's spacing.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Next {
     /// An unknown pixel, 1 away.
     Unknown,
@@ -84,14 +97,14 @@ impl Shape {
     /// # Shapes
     /// - `unknown`: `[H·W]`
     pub fn new(height: usize, width: usize, unknown: Vec<bool>) -> Self {
-        let mut shape = Self { height, width, unknown, next: Vec::new() };
-        let next = |y, x, step| match shape.at(y, x, step) {
-            Some(at) if shape.unknown[at] => Next::Unknown,
-            Some(_) => Next::Known(1.0),
-            None => Next::Edge(0.5),
-        };
-        shape.next = (0..height * width).map(|at| DIRECTIONS.map(|step| next(at / width, at % width, step))).collect();
-        shape
+        let mut cells = vec![Cell::Outside; (height + 2 * MARGIN) * (width + 2 * MARGIN)];
+        let rows = cells.chunks_exact_mut(width + 2 * MARGIN).skip(MARGIN);
+        for (cells, unknown) in rows.zip(unknown.chunks_exact(width.max(1))) {
+            for (cell, unknown) in cells[MARGIN..].iter_mut().zip(unknown) {
+                *cell = if *unknown { Cell::Unknown } else { Cell::Known };
+            }
+        }
+        Self { height, width, unknown, cells, next: None }
     }
 
     /// The grid of every second pixel, or none if no pixel of it would be unknown.
@@ -108,8 +121,12 @@ impl Shape {
         if !unknown.contains(&true) {
             return None;
         }
-        let mut coarser = Self { height, width, unknown, next: Vec::new() };
-        coarser.next = (0..height * width).map(|at| self.coarser_next(&coarser, at / width, at % width)).collect();
+        let mut coarser = Self::new(height, width, unknown);
+        let next = (0..height * width).map(|at| match coarser.unknown[at] {
+            true => self.coarser_next(&coarser, at / width, at % width),
+            false => [Next::Unknown; 4],
+        });
+        coarser.next = Some(next.collect());
         Some(coarser)
     }
 
@@ -117,12 +134,15 @@ impl Shape {
     /// second of them, or has a neighbour that others see.
     fn sees_all_that_is_known(&self, y: usize, x: usize) -> bool {
         let known = |dy, dx| self.is_known(y, x, [dy, dx]);
+        if known(0, 0) {
+            return false;
+        }
         let passed_over = DIRECTIONS.iter().any(|[dy, dx]| known(*dy, *dx) && !known(2 * dy, 2 * dx));
         let alone_at_a_corner = [[-1, -1], [-1, 1], [1, -1], [1, 1]].iter().any(|&[dy, dx]| {
             let beside = [[dy, 0], [0, dx], [dy, 2 * dx], [2 * dy, dx]];
             known(dy, dx) && beside.iter().all(|[dy, dx]| !known(*dy, *dx))
         });
-        !known(0, 0) && !passed_over && !alone_at_a_corner
+        !passed_over && !alone_at_a_corner
     }
 
     /// Whether a pixel and the eight around it are unknown.
@@ -133,13 +153,14 @@ impl Shape {
     fn coarser_next(&self, coarser: &Self, row: usize, col: usize) -> [Next; 4] {
         let (y, x) = (2 * row, 2 * col);
         from_fn(|direction| {
-            let near = self.next[y * self.width + x][direction];
-            match (near, self.at(y, x, DIRECTIONS[direction])) {
-                (Next::Unknown, Some(next)) => match self.next[next][direction].from_before() {
-                    Next::Unknown if coarser.is_known(row, col, DIRECTIONS[direction]) => Next::Known(1.0),
-                    next => next,
-                },
-                _ => near.coarsely(),
+            let near = self.next(y, x, direction);
+            if near != Next::Unknown {
+                return near.coarsely();
+            }
+            let step @ [dy, dx] = DIRECTIONS[direction];
+            match self.next(y.wrapping_add_signed(dy), x.wrapping_add_signed(dx), direction).from_before() {
+                Next::Unknown if coarser.cell(row, col, step) == Cell::Known => Next::Known(1.0),
+                next => next,
             }
         })
     }
@@ -150,7 +171,7 @@ impl Shape {
     /// The equation is the flow into the pixel's cell, which ends half-way to its neighbours: through each side, what the
     /// values differ by over how far they are, times the side's length.
     pub fn equation(&self, y: usize, x: usize) -> [f32; 3] {
-        let next = self.next[y * self.width + x];
+        let next: [Next; 4] = from_fn(|direction| self.next(y, x, direction));
         let [above, below, left, right] = next.map(Next::half);
         let (height, width) = (above + below, left + right);
         let flow = next.map(Next::flow);
@@ -159,23 +180,32 @@ impl Shape {
         [height, width, 1.0].map(|part| if diagonal > 0.0 { part / diagonal } else { 0.0 })
     }
 
+    /// What lies next to an unknown pixel.
+    fn next(&self, y: usize, x: usize, direction: usize) -> Next {
+        match (&self.next, self.cell(y, x, DIRECTIONS[direction])) {
+            (Some(next), _) => next[y * self.width + x][direction],
+            (None, Cell::Unknown) => Next::Unknown,
+            (None, Cell::Known) => Next::Known(1.0),
+            (None, Cell::Outside) => Next::Edge(0.5),
+        }
+    }
+
     /// The known pixels that touch an unknown one.
     pub fn rim(&self) -> Vec<usize> {
         let touches = |at: &usize| {
-            let (y, x) = (at / self.width, at % self.width);
-            DIRECTIONS.iter().filter_map(|step| self.at(y, x, *step)).any(|near| self.unknown[near])
+            DIRECTIONS.iter().any(|step| self.cell(at / self.width, at % self.width, *step) == Cell::Unknown)
         };
         (0..self.unknown.len()).filter(|at| !self.unknown[*at]).filter(touches).collect()
     }
 
-    /// Whether there is a known pixel some rows and columns away.
+    /// Whether there is a known pixel some places away, at most two.
     fn is_known(&self, y: usize, x: usize, step: [isize; 2]) -> bool {
-        self.at(y, x, step).is_some_and(|at| !self.unknown[at])
+        self.cell(y, x, step) == Cell::Known
     }
 
-    /// The index of the pixel that is some rows and columns away, if there is one.
-    fn at(&self, y: usize, x: usize, [dy, dx]: [isize; 2]) -> Option<usize> {
-        let (y, x) = (y.checked_add_signed(dy)?, x.checked_add_signed(dx)?);
-        (y < self.height && x < self.width).then_some(y * self.width + x)
+    /// What there is some places away, at most two.
+    fn cell(&self, y: usize, x: usize, [dy, dx]: [isize; 2]) -> Cell {
+        let (y, x) = ((y + MARGIN).wrapping_add_signed(dy), (x + MARGIN).wrapping_add_signed(dx));
+        self.cells[y * (self.width + 2 * MARGIN) + x]
     }
 }
