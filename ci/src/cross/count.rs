@@ -100,12 +100,10 @@ impl Counter {
 
     /// What the operator says, and the plugin's counts by name.
     fn counted(&self, cpu: &str, operator: &str, runs: u64) -> anyhow::Result<(String, BTreeMap<String, u64>)> {
-        let mut plugin = path(&self.plugin)?.to_owned();
-        for (index, (_, forms)) in KINDS.iter().enumerate() {
-            for (form, bits) in forms.iter().enumerate() {
-                plugin += &format!(",{}={bits}", name(index, form));
-            }
-        }
+        let forms = KINDS.iter().enumerate().flat_map(|(index, (_, forms))| {
+            forms.iter().enumerate().map(move |(form, bits)| format!("{}={bits}", name(index, form)))
+        });
+        let plugin = [path(&self.plugin)?.to_owned()].into_iter().chain(forms).collect::<Vec<_>>().join(",");
         let mut command = Command::new("qemu-aarch64");
         command.args(["-cpu", cpu, "-L", C_LIBRARY, "-plugin", &plugin]).arg(&self.program);
         let output = command.args([operator, &runs.to_string()]).output().context("starting qemu-aarch64")?;

@@ -50,7 +50,7 @@ fn compare(m: usize, k: usize, n: usize) -> Result<()> {
         m * k * n,
         vec![
             ("Glimpse", ours_int8(&x, &weights, [m, k, n])?),
-            ("rten-gemm", rten_int8(&bytes, &weights, [m, k, n])?),
+            ("rten-gemm", rten_int8(&bytes, &weights, [m, k, n])),
             ("tract-linalg", tract(DatumType::I8, DatumType::I32, [m, k, n])?),
         ],
     );
@@ -59,7 +59,7 @@ fn compare(m: usize, k: usize, n: usize) -> Result<()> {
         m * k * n,
         vec![
             ("Glimpse", ours_f32(&x, &floats, [m, k, n])?),
-            ("rten-gemm", rten_f32(&x, &floats, [m, k, n])?),
+            ("rten-gemm", rten_f32(&x, &floats, [m, k, n])),
             ("gemm", gemm_f32(&x, &floats, [m, k, n])),
             ("tract-linalg", tract(DatumType::F32, DatumType::F32, [m, k, n])?),
         ],
@@ -110,26 +110,26 @@ fn ours_f32<'a>(x: &'a [f32], weights: &[f32], [m, k, n]: [usize; 3]) -> Result<
     }))
 }
 
-fn rten_int8<'a>(x: &'a [u8], weights: &[i8], [m, k, n]: [usize; 3]) -> Result<Run<'a>> {
+fn rten_int8<'a>(x: &'a [u8], weights: &[i8], [m, k, n]: [usize; 3]) -> Run<'a> {
     let gemm = GemmExecutor::<u8, i8, i32>::default();
     let packed = gemm.prepack_b(NdTensorView::from_data([k, n], weights));
     let mut out = vec![0; m * n];
-    Ok(Box::new(move || {
+    Box::new(move || {
         let a = GemmInputA::Unpacked(NdTensorView::from_data([m, k], black_box(x)));
         let done = gemm.gemm(&mut out, a, GemmInputB::Packed(&packed), GemmOptions::default());
         black_box(done.is_ok());
-    }))
+    })
 }
 
-fn rten_f32<'a>(x: &'a [f32], weights: &[f32], [m, k, n]: [usize; 3]) -> Result<Run<'a>> {
+fn rten_f32<'a>(x: &'a [f32], weights: &[f32], [m, k, n]: [usize; 3]) -> Run<'a> {
     let gemm = GemmExecutor::<f32>::default();
     let packed = gemm.prepack_b(NdTensorView::from_data([k, n], weights));
     let mut out = vec![0.0; m * n];
-    Ok(Box::new(move || {
+    Box::new(move || {
         let a = GemmInputA::Unpacked(NdTensorView::from_data([m, k], black_box(x)));
         let done = gemm.gemm(&mut out, a, GemmInputB::Packed(&packed), GemmOptions::default());
         black_box(done.is_ok());
-    }))
+    })
 }
 
 fn gemm_f32<'a>(x: &'a [f32], weights: &'a [f32], [m, k, n]: [usize; 3]) -> Run<'a> {

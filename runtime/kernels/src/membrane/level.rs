@@ -101,7 +101,9 @@ impl Level {
                     finer.layout.gather_row(&finer.residual, y, scratch);
                     layout.split(y, scratch, &mut equations.source);
                 }
-                values.iter_mut().for_each(|half| half.fill(0.0));
+                for half in &mut *values {
+                    half.fill(0.0);
+                }
             },
         );
     }

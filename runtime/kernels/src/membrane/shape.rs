@@ -55,7 +55,7 @@ enum Next {
 
 impl Next {
     /// The same, seen from one pixel further away on a grid of twice the spacing.
-    fn from_before(self) -> Self {
+    fn seen_from_before(self) -> Self {
         match self {
             Self::Unknown => Self::Unknown,
             Self::Known(far) => Self::Known(f32::midpoint(1.0, far)),
@@ -122,9 +122,8 @@ impl Shape {
             return None;
         }
         let mut coarser = Self::new(height, width, unknown);
-        let next = (0..height * width).map(|at| match coarser.unknown[at] {
-            true => self.coarser_next(&coarser, at / width, at % width),
-            false => [Next::Unknown; 4],
+        let next = (0..height * width).map(|at| {
+            if coarser.unknown[at] { self.coarser_next(&coarser, at / width, at % width) } else { [Next::Unknown; 4] }
         });
         coarser.next = Some(next.collect());
         Some(coarser)
@@ -158,7 +157,7 @@ impl Shape {
                 return near.coarsely();
             }
             let step @ [dy, dx] = DIRECTIONS[direction];
-            match self.next(y.wrapping_add_signed(dy), x.wrapping_add_signed(dx), direction).from_before() {
+            match self.next(y.wrapping_add_signed(dy), x.wrapping_add_signed(dx), direction).seen_from_before() {
                 Next::Unknown if coarser.cell(row, col, step) == Cell::Known => Next::Known(1.0),
                 next => next,
             }
