@@ -110,6 +110,9 @@ fn odds(left: f32) -> f32 {
 
 /// A hole's grids, from the finest on.
 fn levels(finest: &Shape, rule: Rule) -> Vec<Level> {
+    if finest.unknown.is_empty() {
+        return Vec::new();
+    }
     let mut levels = vec![Level::finest(finest)];
     let mut coarser = finest.coarser(rule);
     while let Some(shape) = coarser {
@@ -186,6 +189,13 @@ mod tests {
         assert_matches_reference(24, 24, |y, x| y % 5 != 0 || x % 7 != 0);
         assert_matches_reference(17, 38, |y, x| (y, x) != (16, 0));
         assert_matches_reference(9, 35, |_, x| (4..31).contains(&x));
+    }
+
+    #[test]
+    fn nothing_is_filled_with_nothing() {
+        for dim in [(0, 0), (0, 3), (3, 0)] {
+            Membrane::new(Array2::from_elem(dim, true).view()).fill(&mut []);
+        }
     }
 
     #[test]
