@@ -170,6 +170,19 @@ mod tests {
     }
 
     #[test]
+    fn a_solver_goes_from_mask_to_mask() {
+        let spec = spec(Base::Membrane);
+        let picture = planes(&spec).mapv(|value| value.sin());
+        let mut solver = BaseSolver::new(&spec);
+        let mut base = Array2::from_elem(picture.dim(), f32::NAN);
+        for masked in [&[5, 6, 9][..], &[0, 15], &[5, 6, 9], &[5, 6, 9]] {
+            let mask = Mask::from_masked(spec.grid(), masked).unwrap();
+            solver.solve(picture.view(), &mask, base.view_mut()).unwrap();
+            assert_eq!(base, base_patches(&spec, picture.view(), &mask).unwrap());
+        }
+    }
+
+    #[test]
     fn without_a_base_nothing_is_added() {
         let spec = spec(Base::Zero);
         let mask = Mask::from_masked(spec.grid(), &[0, 15]).unwrap();

@@ -26,6 +26,16 @@ const KINDS: [(&str, &[&str]); 5] = [
     ("f32", &["bfa0fc00/0e20cc00", "bf80f400/0f801000"]),
 ];
 
+/// The kernels that a core is to run, of those that are known here.
+fn kernels_of(cpu: &str) -> Option<&'static str> {
+    match cpu {
+        "cortex-a72" => Some("neon"),
+        "cortex-a76" => Some("neon-dotprod"),
+        "max" => Some("neon-i8mm"),
+        _ => None,
+    }
+}
+
 /// The kind of product that an operator in int8 is to be made of, by the kernels that it says it ran on.
 fn product_of(kernels: &str) -> Option<&'static str> {
     match kernels {
@@ -66,7 +76,7 @@ pub fn run(workspace: &Workspace, cross: &Cross, cpus: &[String]) -> anyhow::Res
         for operator in OPERATORS {
             let counts = counter.counts(cpu, operator)?;
             println!("| {cpu} | {} | {operator} | {} |", counts.kernels, counts.shown());
-            if let Some(wrong) = operator.starts_with("int8").then(|| counts.wrong()).flatten() {
+            if let Some(wrong) = operator.starts_with("int8").then(|| counts.wrong(cpu)).flatten() {
                 failures.push(format!("{operator} as {cpu}: {wrong}"));
             }
         }
@@ -128,9 +138,14 @@ impl Counts {
         format!("{:.0} | {:.3} | {}", self.all, self.all / self.multiplications, kinds.join(", "))
     }
 
-    /// What is wrong with an operator in int8, if anything is.
-    fn wrong(&self) -> Option<String> {
-        let product = product_of(&self.kernels)?;
+    /// What is wrong with an operator in int8 on that core, if anything is.
+    fn wrong(&self, cpu: &str) -> Option<String> {
+        if let Some(wanted) = kernels_of(cpu).filter(|wanted| *wanted != self.kernels) {
+            return Some(format!("{} kernels ran, and not {wanted}", self.kernels));
+        }
+        let Some(product) = product_of(&self.kernels) else {
+            return Some(format!("{} kernels are none of ARM's", self.kernels));
+        };
         let others = KINDS.iter().map(|(kind, _)| *kind).filter(|kind| *kind != product && kind.contains("bytes"));
         let most = self.kinds[product];
         let missing = most == 0.0 || others.into_iter().any(|kind| self.kinds[kind] >= most);
@@ -145,4 +160,28 @@ fn name(kind: usize, form: usize) -> String {
 
 fn path(path: &Path) -> anyhow::Result<&str> {
     path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(kernels: &str, most: &'static str) -> Counts {
+        let kinds = KINDS.iter().map(|(kind, _)| (*kind, if *kind == most { 5.0 } else { 0.0 })).collect();
+        Counts { kernels: kernels.to_owned(), multiplications: 1.0, all: 10.0, kinds }
+    }
+
+    #[test]
+    fn int8_is_to_run_on_its_core_s_own_products() {
+        assert_eq!(counts("neon-i8mm", "matrices of bytes").wrong("max"), None);
+        assert_eq!(counts("neon", "bytes").wrong("cortex-a53"), None);
+        for (kernels, most, cpu) in [
+            ("neon", "bytes", "max"),
+            ("neon-dotprod", "bytes", "cortex-a76"),
+            ("neon-dotprod", "f32", "cortex-a76"),
+            ("portable", "f32", "cortex-a53"),
+        ] {
+            assert!(counts(kernels, most).wrong(cpu).is_some(), "{kernels} {most} {cpu}");
+        }
+    }
 }

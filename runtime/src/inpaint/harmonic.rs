@@ -4,6 +4,7 @@ use glimpse_kernels::Membrane;
 use ndarray::{Array3, ArrayView2, Axis, s};
 
 use super::rect::Rect;
+
 /// Fills the hole pixels of a region of the picture from what surrounds them.
 ///
 /// # Shapes
