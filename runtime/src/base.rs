@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn a_solver_goes_from_mask_to_mask() {
         let spec = spec(Base::Membrane);
-        let picture = planes(&spec).mapv(|value| value.sin());
+        let picture = planes(&spec).mapv(f32::sin);
         let mut solver = BaseSolver::new(&spec);
         let mut base = Array2::from_elem(picture.dim(), f32::NAN);
         for masked in [&[5, 6, 9][..], &[0, 15], &[5, 6, 9], &[5, 6, 9]] {
