@@ -4,6 +4,7 @@
 
 mod bundles;
 mod commands;
+mod device;
 mod features;
 mod in_order;
 mod painting;
@@ -13,6 +14,7 @@ mod plan;
 mod progress;
 mod visible;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -37,6 +39,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    warn_on_stderr();
     let done = match Cli::parse().command {
         Command::Inpaint(args) => commands::inpaint::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Features(args) => commands::features::run(&args).map(|()| ExitCode::SUCCESS),
@@ -51,6 +54,14 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Has warnings of the runtime shown: of a GPU that failed, say.
+fn warn_on_stderr() {
+    env_logger::Builder::new()
+        .filter(Some("glimpse"), log::LevelFilter::Warn)
+        .format(|line, record| writeln!(line, "warning: {}", record.args()))
+        .init();
 }
 
 #[cfg(test)]

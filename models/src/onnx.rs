@@ -10,8 +10,8 @@
 mod build;
 mod file;
 
-pub use prost::Message;
 pub use prost::bytes::Bytes;
+pub use prost::{DecodeError, Message};
 
 /// The version of the ONNX container that Glimpse writes.
 pub const IR_VERSION: i64 = 8;

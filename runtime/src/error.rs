@@ -112,6 +112,15 @@ pub enum Error {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 
+    /// The GPU refused, where the CPU cannot take its place.
+    #[cfg(feature = "gpu")]
+    #[error(transparent)]
+    Gpu(#[from] crate::GpuError),
+
+    /// A GPU was asked for, and the engine for it is not in this program.
+    #[error("this program is built without the feature `gpu`: it runs models on the CPU alone")]
+    GpuLeftOut,
+
     /// The model gives features alone.
     #[error("bundle `{bundle}` has no decoder: it gives features and cannot reconstruct")]
     DecoderMissing {

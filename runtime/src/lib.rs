@@ -34,7 +34,9 @@
 //! | `model.rs` | [`Model`]: patches to features or to all patches |
 //! | `graph.rs` | [`Graph`]: any ONNX file, run by the same engine |
 //! | `pool.rs` | [`Pool`]: all of a picture's tokens to one row |
-//! | `cpu.rs` | the engine below it |
+//! | `fuse.rs` | groups of a graph's operators, made into one of ours each |
+//! | `cpu.rs` | the engine on the CPU |
+//! | `gpu.rs` | the engine on the GPU |
 //! | `base.rs` | [`BaseSolver`]: what the model's answer is added to, if to anything |
 //! | `composite.rs` | [`composite`]: painted pixels into the picture, in the hole alone |
 //! | `inpaint/` | [`inpaint`]: holes of any shape in pictures of any size |
@@ -56,6 +58,9 @@ mod base;
 mod composite;
 mod cpu;
 mod error;
+mod fuse;
+#[cfg(feature = "gpu")]
+mod gpu;
 mod graph;
 pub mod inpaint;
 mod machine;
@@ -68,13 +73,16 @@ pub mod reference;
 
 pub use base::{BaseSolver, base_patches};
 pub use composite::composite;
-pub use cpu::{Step, Threads};
+pub use cpu::Threads;
 pub use error::{Error, Result};
+pub use fuse::Step;
 pub use glimpse_kernels::Family;
+#[cfg(feature = "gpu")]
+pub use gpu::{Adapter, GpuError, adapters};
 pub use graph::Graph;
 pub use machine::{Machine, peak_memory_bytes};
 pub use mask::Mask;
-pub use model::{Model, Options};
+pub use model::{Device, Model, Options};
 pub use patchify::{patchify, patchify_into, unpatchify};
 pub use pool::Pool;
 pub use preprocess::{PREPROCESS_VERSION, Preprocessor, resize};

@@ -1,12 +1,31 @@
 //! A bundle's model, ready to run.
 
+#[cfg(feature = "gpu")]
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use glimpse_kernels::Family;
+mod cpu;
+mod device;
+#[cfg(feature = "gpu")]
+mod gpu;
+
 use glimpse_models::{Base, Bundle, ModelSpec, Part, PatchGrid, Precision};
-use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut1};
+use ndarray::{Array2, ArrayView1, ArrayView2};
+#[cfg(feature = "gpu")]
+use tract_onnx::prelude::{IntoTValue as _, Tensor};
 use tract_onnx::prelude::{TValue, TractError, TractResult};
 
+use self::cpu::CpuModel;
+pub use self::device::Device;
+#[cfg(feature = "gpu")]
+use self::gpu::GpuModel;
 use crate::base::{self, BaseSolver};
-use crate::cpu::{Arithmetic, Buffer, ClassifierPlan, Plan, Threads};
+use crate::cpu::{ClassifierPlan, Threads};
+#[cfg(feature = "gpu")]
+use crate::gpu::{Adapter, GpuError};
 use crate::{Error, Mask, Result, Step};
 
 /// How a model is run.
@@ -22,11 +41,13 @@ pub struct Options {
     /// The CPUs whose kernels int8 is multiplied with; the fastest that this machine belongs to if `None`. The answer does
     /// not depend on it.
     pub kernels: Option<Family>,
+    /// Where encoder and decoder run.
+    pub device: Device,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { precision: Precision::Int8, threads: None, kernels: None }
+        Self { precision: Precision::Int8, threads: None, kernels: None, device: Device::Cpu }
     }
 }
 
@@ -39,16 +60,25 @@ pub struct Model {
     bundle: String,
     spec: ModelSpec,
     form: Precision,
-    encoder: Plan,
-    decoder: Option<Plan>,
+    engine: Engine,
+    /// Why it is not the GPU that was asked for.
+    #[cfg(feature = "gpu")]
+    fallback: Option<GpuError>,
+    /// Whether that has been said, by this model or a twin of it.
+    #[cfg(feature = "gpu")]
+    said: Arc<AtomicBool>,
     classifier: Option<ClassifierPlan>,
-    patches: Buffer,
-    positions: Buffer,
-    restore: Buffer,
-    tokens: Buffer,
-    answer: Option<TValue>,
+    logits: Option<TValue>,
     base: BaseSolver,
     painted: Option<Array2<f32>>,
+}
+
+/// What runs encoder and decoder.
+#[derive(Debug)]
+enum Engine {
+    Cpu(Box<CpuModel>),
+    #[cfg(feature = "gpu")]
+    Gpu(Box<GpuModel>),
 }
 
 impl Model {
@@ -66,57 +96,97 @@ impl Model {
     /// # Errors
     /// As [`Model::load`].
     pub fn load_on(bundle: &Bundle, options: &Options, threads: &Threads) -> Result<Self> {
-        let arithmetic = Arithmetic::of(options)?;
         let form = form(bundle, options.precision);
-        let plan = |part| {
-            let missing = || Error::FormMissing { bundle: bundle.name().to_owned(), precision: options.precision };
-            let onnx = bundle.graph(part, form).ok_or_else(missing)?;
-            Plan::new(part, bundle.spec(), onnx, arithmetic, threads).map_err(engine(bundle.name(), part, "planning"))
-        };
         let classifier = |(classifier, onnx)| {
             ClassifierPlan::new(classifier, bundle.spec(), onnx, threads)
                 .map_err(classifier_engine(bundle.name(), "planning"))
         };
-        Ok(Self {
+        let classifier = bundle.classifier().zip(bundle.classifier_graph()).map(classifier).transpose()?;
+        let on_cpu = || CpuModel::load(bundle, form, options, threads).map(|model| Engine::Cpu(Box::new(model)));
+        let (engine, fallback) = match options.device {
+            Device::Cpu => (on_cpu()?, None),
+            #[cfg(feature = "gpu")]
+            Device::Gpu(index) => match GpuModel::load(bundle, form, index, options, threads) {
+                Ok(model) => (Engine::Gpu(Box::new(model)), None),
+                Err(error) => (on_cpu()?, Some(error)),
+            },
+            #[cfg(not(feature = "gpu"))]
+            Device::Gpu(_) => return Err(Error::GpuLeftOut),
+        };
+        #[cfg(not(feature = "gpu"))]
+        let _: Option<()> = fallback;
+        let model = Self {
             bundle: bundle.name().to_owned(),
             spec: *bundle.spec(),
             form,
-            encoder: plan(Part::Encoder)?,
-            decoder: bundle.spec().decoder().map(|_| plan(Part::Decoder)).transpose()?,
-            classifier: bundle.classifier().zip(bundle.classifier_graph()).map(classifier).transpose()?,
-            patches: Buffer::default(),
-            positions: Buffer::default(),
-            restore: Buffer::default(),
-            tokens: Buffer::default(),
-            answer: None,
+            engine,
+            #[cfg(feature = "gpu")]
+            fallback,
+            #[cfg(feature = "gpu")]
+            said: Arc::default(),
+            classifier,
+            logits: None,
             base: BaseSolver::new(bundle.spec()),
             painted: None,
-        })
+        };
+        #[cfg(feature = "gpu")]
+        model.warn();
+        Ok(model)
     }
 
     /// A second model that shares this one's weights and threads: for many pictures, models side by side with a thread
     /// each are faster than one model on all threads.
     ///
     /// # Errors
-    /// [`Error::Engine`] or [`Error::ClassifierEngine`] if the engine refuses.
+    /// [`Error::Engine`] or [`Error::ClassifierEngine`] if the engine on the CPU refuses, [`Error::Gpu`] if the GPU does.
     pub fn twin(&self) -> Result<Self> {
-        let plan = |part, plan: &Plan| plan.twin().map_err(engine(&self.bundle, part, "planning"));
         let classifier = |plan: &ClassifierPlan| plan.twin().map_err(classifier_engine(&self.bundle, "planning"));
+        let engine = match &self.engine {
+            Engine::Cpu(model) => Engine::Cpu(Box::new(model.twin()?)),
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(model) => Engine::Gpu(Box::new(model.twin()?)),
+        };
         Ok(Self {
             bundle: self.bundle.clone(),
             spec: self.spec,
             form: self.form,
-            encoder: plan(Part::Encoder, &self.encoder)?,
-            decoder: self.decoder.as_ref().map(|decoder| plan(Part::Decoder, decoder)).transpose()?,
+            engine,
+            #[cfg(feature = "gpu")]
+            fallback: self.fallback.clone(),
+            #[cfg(feature = "gpu")]
+            said: Arc::clone(&self.said),
             classifier: self.classifier.as_ref().map(classifier).transpose()?,
-            patches: Buffer::default(),
-            positions: Buffer::default(),
-            restore: Buffer::default(),
-            tokens: Buffer::default(),
-            answer: None,
+            logits: None,
             base: BaseSolver::new(&self.spec),
             painted: None,
         })
+    }
+
+    /// What encoder and decoder run on: the GPU's name, or `cpu`.
+    #[must_use]
+    pub fn runs_on(&self) -> &str {
+        match &self.engine {
+            Engine::Cpu(_) => "cpu",
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(model) => &model.adapter().name,
+        }
+    }
+
+    /// The GPU that encoder and decoder run on, if it is one.
+    #[cfg(feature = "gpu")]
+    #[must_use]
+    pub fn gpu(&self) -> Option<&Adapter> {
+        match &self.engine {
+            Engine::Cpu(_) => None,
+            Engine::Gpu(model) => Some(model.adapter()),
+        }
+    }
+
+    /// Why the CPU answers in place of the GPU that was asked for, if it does.
+    #[cfg(feature = "gpu")]
+    #[must_use]
+    pub fn fallback(&self) -> Option<&GpuError> {
+        self.fallback.as_ref()
     }
 
     /// The form of the weights that was loaded: not the one asked for, if the bundle does not have that.
@@ -128,9 +198,10 @@ impl Model {
     /// What a part runs, in order: empty for one that the model does not have.
     #[must_use]
     pub fn steps(&self, part: Part) -> &[Step] {
-        match part {
-            Part::Encoder => self.encoder.steps(),
-            Part::Decoder => self.decoder.as_ref().map_or(&[], Plan::steps),
+        match &self.engine {
+            Engine::Cpu(model) => model.steps(part),
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(model) => model.steps(part),
         }
     }
 
@@ -160,9 +231,15 @@ impl Model {
     /// [`Error::Shape`] or [`Error::OtherGrid`] if patches or mask are not the model's, [`Error::Engine`] if the engine
     /// fails.
     pub fn encode(&mut self, patches: ArrayView2<f32>, mask: &Mask) -> Result<ArrayView2<'_, f32>> {
-        let tokens = self.tokens(patches, mask)?;
-        let shape = [mask.visible().len() + 1, self.spec.encoder().width];
-        matrix(self.answer.insert(tokens), shape).map_err(engine(&self.bundle, Part::Encoder, "running"))
+        self.check(patches, mask)?;
+        let shape = self.tokens_shape(mask);
+        #[cfg(feature = "gpu")]
+        if self.on_gpu(|model| model.encode(patches, mask))? {
+            return self.gpu_answer("tokens", shape);
+        }
+        let cpu = self.cpu()?;
+        let tokens = cpu.tokens(patches, mask)?;
+        cpu.lend(Part::Encoder, tokens, shape)
     }
 
     /// All of the picture's patches, from its visible ones. The model is trained for the masked ones alone: what it says
@@ -196,8 +273,16 @@ impl Model {
     /// # Errors
     /// As [`Model::reconstruct`].
     pub fn predict(&mut self, patches: ArrayView2<f32>, mask: &Mask) -> Result<ArrayView2<'_, f32>> {
-        let tokens = self.tokens(patches, mask)?;
-        self.restored(tokens, mask)
+        self.check(patches, mask)?;
+        let shape = self.painted_shape()?;
+        #[cfg(feature = "gpu")]
+        if self.on_gpu(|model| model.predict(patches, mask))? {
+            return self.gpu_answer("painted", shape);
+        }
+        let cpu = self.cpu()?;
+        let tokens = cpu.tokens(patches, mask)?;
+        let painted = cpu.painted(tokens, mask)?;
+        cpu.lend(Part::Decoder, painted, shape)
     }
 
     /// [`Model::predict`] from the tokens that [`Model::encode`] gave of the same mask: for those who want both.
@@ -209,27 +294,17 @@ impl Model {
     /// # Errors
     /// As [`Model::predict`].
     pub fn decode(&mut self, tokens: ArrayView2<f32>, mask: &Mask) -> Result<ArrayView2<'_, f32>> {
-        let shape = [mask.visible().len() + 1, self.spec.encoder().width];
         mask.check_grid(self.grid())?;
-        Error::check_shape("tokens", &shape, tokens.shape())?;
-        let copy = |values: &mut [f32]| values.iter_mut().zip(&tokens).for_each(|(value, token)| *value = *token);
-        let tokens = self.tokens.fill(&shape, copy).map_err(engine(&self.bundle, Part::Decoder, "running"))?;
-        self.restored(tokens, mask)
-    }
-
-    /// Runs the decoder: `[L, P·P·3]`.
-    fn restored(&mut self, tokens: TValue, mask: &Mask) -> Result<ArrayView2<'_, f32>> {
-        let missing = || Error::DecoderMissing { bundle: self.bundle.clone() };
-        let decoder = self.decoder.as_mut().ok_or_else(missing)?;
-        let failed = engine(&self.bundle, Part::Decoder, "running");
-        let restore = |places: &mut [i64]| places.copy_from_slice(mask.restore());
-        let predicted = self
-            .restore
-            .fill(&[mask.restore().len()], restore)
-            .and_then(|restore| decoder.run(tokens, restore))
-            .map_err(&failed)?;
-        let shape = [self.spec.grid().len(), self.spec.grid().patch_len()];
-        matrix(self.answer.insert(predicted), shape).map_err(&failed)
+        Error::check_shape("tokens", &self.tokens_shape(mask), tokens.shape())?;
+        let shape = self.painted_shape()?;
+        #[cfg(feature = "gpu")]
+        if self.on_gpu(|model| model.decode(tokens, mask))? {
+            return self.gpu_answer("painted", shape);
+        }
+        let cpu = self.cpu()?;
+        let tokens = cpu.tokens_from(tokens)?;
+        let painted = cpu.painted(tokens, mask)?;
+        cpu.lend(Part::Decoder, painted, shape)
     }
 
     /// A number for each class that the model was fine-tuned to tell apart, the largest for the likeliest; the bundle's
@@ -246,31 +321,116 @@ impl Model {
     /// [`Error::ClassifierMissing`] if the model has none, [`Error::ClassifierEngine`] if the engine fails in it, and
     /// those of [`Model::encode`].
     pub fn classify(&mut self, patches: ArrayView2<f32>, mask: &Mask) -> Result<ArrayView1<'_, f32>> {
+        if self.classifier.is_none() {
+            return Err(Error::ClassifierMissing { bundle: self.bundle.clone() });
+        }
+        self.check(patches, mask)?;
         let tokens = self.tokens(patches, mask)?;
         let missing = || Error::ClassifierMissing { bundle: self.bundle.clone() };
         let classifier = self.classifier.as_mut().ok_or_else(missing)?;
         let failed = classifier_engine(&self.bundle, "running");
         let logits = classifier.run(tokens).map_err(&failed)?;
         let classes = classifier.classes();
-        vector(self.answer.insert(logits), classes).map_err(&failed)
+        vector(self.logits.insert(logits), classes).map_err(&failed)
     }
 
-    /// Runs the encoder: `[N+1, C]`.
+    /// `[N+1, C]`, as the classifier reads it.
     fn tokens(&mut self, patches: ArrayView2<f32>, mask: &Mask) -> Result<TValue> {
-        let (grid, visible) = (self.grid(), mask.visible());
+        #[cfg(feature = "gpu")]
+        if self.on_gpu(|model| model.encode(patches, mask))? {
+            let failed = classifier_engine(&self.bundle, "running");
+            let shape = self.tokens_shape(mask);
+            let tokens = self.gpu_answer("tokens", shape)?;
+            let tensor = Tensor::from_shape(&shape, tokens.as_slice().unwrap_or_default()).map_err(failed)?;
+            return Ok(tensor.into_tvalue());
+        }
+        self.cpu()?.tokens(patches, mask)
+    }
+
+    /// # Errors
+    /// [`Error::Shape`] or [`Error::OtherGrid`] if patches or mask are not the model's.
+    fn check(&self, patches: ArrayView2<f32>, mask: &Mask) -> Result<()> {
+        let grid = self.grid();
         Error::check_shape("patches", &[grid.len(), grid.patch_len()], patches.shape())?;
-        mask.check_grid(grid)?;
-        let gather = |rows: &mut [f32]| {
-            for (row, &index) in rows.chunks_exact_mut(grid.patch_len()).zip(visible) {
-                ArrayViewMut1::from(row).assign(&patches.row(index));
-            }
+        mask.check_grid(grid)
+    }
+
+    fn tokens_shape(&self, mask: &Mask) -> [usize; 2] {
+        [mask.visible().len() + 1, self.spec.encoder().width]
+    }
+
+    /// # Errors
+    /// [`Error::DecoderMissing`].
+    fn painted_shape(&self) -> Result<[usize; 2]> {
+        let missing = || Error::DecoderMissing { bundle: self.bundle.clone() };
+        self.spec.decoder().map(|_| [self.grid().len(), self.grid().patch_len()]).ok_or_else(missing)
+    }
+
+    /// The model on the CPU; loaded now if it was not there.
+    #[cfg_attr(
+        not(feature = "gpu"),
+        expect(clippy::unnecessary_wraps, reason = "with a GPU, it may have to be loaded")
+    )]
+    fn cpu(&mut self) -> Result<&mut CpuModel> {
+        #[cfg(feature = "gpu")]
+        if let Engine::Gpu(model) = &self.engine {
+            let cpu = CpuModel::load(&model.bundle, self.form, &model.options, &model.threads)?;
+            self.engine = Engine::Cpu(Box::new(cpu));
+        }
+        match &mut self.engine {
+            Engine::Cpu(model) => Ok(model),
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(_) => Err(Error::Gpu(GpuError::NoAdapter)),
+        }
+    }
+}
+
+/// What has to do with a GPU.
+#[cfg(feature = "gpu")]
+impl Model {
+    /// Has the GPU work, if there is one: whether it did. Where it fails, that is said once, and the CPU takes its place from
+    /// here on.
+    fn on_gpu(&mut self, work: impl FnOnce(&mut GpuModel) -> Result<(), GpuError>) -> Result<bool> {
+        let Engine::Gpu(model) = &mut self.engine else { return Ok(false) };
+        let Err(error) = work(model) else { return Ok(true) };
+        self.fallback = Some(error);
+        self.warn();
+        self.cpu().map(|_| false)
+    }
+
+    /// The GPU's last answer.
+    fn gpu_answer(&self, what: &'static str, shape: [usize; 2]) -> Result<ArrayView2<'_, f32>> {
+        let answer = match &self.engine {
+            Engine::Gpu(model) => model.answer(),
+            Engine::Cpu(_) => &[],
         };
-        let mut run = || -> TractResult<TValue> {
-            let patches = self.patches.fill(&[visible.len(), grid.patch_len()], gather)?;
-            let positions = self.positions.fill(&[visible.len()], |p| p.copy_from_slice(mask.positions()))?;
-            self.encoder.run(patches, positions)
-        };
-        run().map_err(engine(&self.bundle, Part::Encoder, "running"))
+        let other = |_| Error::Shape { what, expected: shape.to_vec(), got: vec![answer.len()] };
+        ArrayView2::from_shape(shape, answer).map_err(other)
+    }
+
+    /// Says why the CPU takes the GPU's place, if it does and that was not said.
+    fn warn(&self) {
+        if let Some(error) = &self.fallback
+            && !self.said.swap(true, Ordering::Relaxed)
+        {
+            log::warn!("{error}; bundle `{}` runs on the CPU instead", self.bundle);
+        }
+    }
+
+    /// Takes the GPU away, as a reset or a crash of the driver does.
+    #[cfg(test)]
+    pub(crate) fn lose_gpu(&self) {
+        if let Engine::Gpu(model) = &self.engine {
+            model.engine.lose();
+        }
+    }
+
+    /// Sets how long a frame is waited for.
+    #[cfg(test)]
+    pub(crate) fn set_gpu_limit(&mut self, limit: std::time::Duration) {
+        if let Engine::Gpu(model) = &mut self.engine {
+            model.engine.set_limit(limit);
+        }
     }
 }
 
@@ -282,11 +442,6 @@ fn form(bundle: &Bundle, asked: Precision) -> Precision {
     }
 }
 
-/// The engine's answer as a matrix.
-fn matrix(answer: &TValue, shape: [usize; 2]) -> TractResult<ArrayView2<'_, f32>> {
-    Ok(ArrayView2::from_shape(shape, answer.try_as_plain_ram()?.as_slice::<f32>()?)?)
-}
-
 /// The engine's answer as a vector.
 fn vector(answer: &TValue, len: usize) -> TractResult<ArrayView1<'_, f32>> {
     Ok(ArrayView1::from_shape(len, answer.try_as_plain_ram()?.as_slice::<f32>()?)?)
@@ -295,9 +450,4 @@ fn vector(answer: &TValue, len: usize) -> TractResult<ArrayView1<'_, f32>> {
 /// Says that it was the classifier that the engine failed in.
 fn classifier_engine(bundle: &str, doing: &'static str) -> impl Fn(TractError) -> Error {
     move |source| Error::ClassifierEngine { bundle: bundle.to_owned(), doing, source: source.into() }
-}
-
-/// Says which graph the engine failed in.
-fn engine(bundle: &str, part: Part, doing: &'static str) -> impl Fn(TractError) -> Error {
-    move |source| Error::Engine { bundle: bundle.to_owned(), part, doing, source: source.into() }
 }

@@ -10,6 +10,7 @@
 //! | `patchify.rs` | between an image and its patches |
 //! | `pixels.rs` | hidden pixels to hidden patches |
 //! | `linear.rs`, `layer_norm.rs`, `gelu.rs`, `attention.rs` | a transformer's operators |
+//! | `place.rs`, `restore.rs` | what stands before a model's first block |
 //! | `transformer.rs` | [`encoder`] and [`decoder`]: the whole model |
 //! | `classifier.rs` | [`classifier`]: tokens to classes |
 //! | `tolerance.rs` | [`tolerance`]: how close is close enough |
@@ -23,6 +24,8 @@ mod linear;
 mod normalize;
 mod patchify;
 mod pixels;
+mod place;
+mod restore;
 pub mod tolerance;
 mod transformer;
 mod weights;
@@ -35,5 +38,7 @@ pub use linear::linear;
 pub use normalize::normalize;
 pub use patchify::{patchify, unpatchify};
 pub use pixels::hidden_from_pixels;
+pub use place::place;
+pub use restore::restore;
 pub use transformer::{decoder, encoder};
 pub use weights::Weights;

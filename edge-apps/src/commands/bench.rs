@@ -11,6 +11,7 @@ use ndarray::{Array2, Array3, ArrayView3};
 use serde::Serialize;
 
 use crate::bundles;
+use crate::device::DeviceArgs;
 use crate::picture::Picture;
 use crate::visible::Visible;
 
@@ -49,6 +50,9 @@ pub struct Args {
     /// Numbers to compute with: int8 or f32 [default: int8 where the model has it]
     #[arg(long, value_name = "PRECISION")]
     precision: Option<Precision>,
+
+    #[command(flatten)]
+    device: DeviceArgs,
 
     /// Threads that share a frame's work [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
@@ -90,6 +94,8 @@ struct Report {
     /// Of the encoder's graph.
     model_sha256: String,
     precision: Precision,
+    /// What encoder and decoder run on: a GPU's name, or `cpu`.
+    device: String,
     /// Width and height of the frame.
     frame_px: [usize; 2],
     visible: usize,
@@ -133,7 +139,7 @@ pub fn run(args: &Args) -> Result<()> {
     let read_ms = milliseconds(start);
     let precision = bundles::precision(&bundle, args.precision);
     let threads = args.threads.map_or_else(|| Machine::detect().threads, |threads| threads as usize);
-    let options = Options { precision, threads: Some(threads), kernels: args.kernels };
+    let options = Options { precision, threads: Some(threads), kernels: args.kernels, device: args.device.device };
     let start = Instant::now();
     let model = Model::load(&bundle, &options).with_context(|| format!("model `{}`", args.model))?;
     let plan_ms = milliseconds(start);
@@ -156,6 +162,7 @@ pub fn run(args: &Args) -> Result<()> {
         model: bundle.name().to_owned(),
         model_sha256: sha256(&bundle, bench.model.form())?,
         precision,
+        device: bench.model.runs_on().to_owned(),
         frame_px: [frame.dim().1, frame.dim().0],
         visible,
         patches: grid.len(),
@@ -313,6 +320,7 @@ fn print(report: &Report) {
     let [width, height] = report.frame_px;
     line("frame", format!("{width}×{height}, {} of {} patches visible", report.visible, report.patches));
     line("machine", format!("{}: {}", report.arch, report.cpu_features.join(" ")));
+    line("device", report.device.clone());
     line("kernels", format!("{}, {} threads", report.kernels, report.threads));
     let ColdStart { read_ms, plan_ms, first_answer_ms } = &report.cold_start;
     line("cold start", format!("read {read_ms:.1} ms, plan {plan_ms:.1} ms, first answer {first_answer_ms:.1} ms"));

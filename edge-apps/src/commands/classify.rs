@@ -11,6 +11,7 @@ use glimpse_runtime::{Machine, Mask, Model, Options};
 use serde::Serialize;
 
 use crate::bundles;
+use crate::device::DeviceArgs;
 use crate::features::{Input, inputs};
 use crate::in_order::in_order;
 use crate::patches::PatchReader;
@@ -45,6 +46,9 @@ pub struct Args {
     /// Numbers to compute with: int8 or f32 [default: int8 where the model has it]
     #[arg(long, value_name = "PRECISION")]
     precision: Option<Precision>,
+
+    #[command(flatten)]
+    device: DeviceArgs,
 
     /// Threads to compute with, each on pictures of its own; the result does not depend on it [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
@@ -99,7 +103,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let precision = bundles::precision(&bundle, args.precision);
     let threads = args.threads.map_or_else(|| Machine::detect().threads, |threads| threads as usize);
     let workers = threads.min(inputs.len());
-    let options = Options { precision, threads: Some(threads / workers), ..Options::default() };
+    let options =
+        Options { precision, threads: Some(threads / workers), device: args.device.device, ..Options::default() };
     let model = Model::load(&bundle, &options).with_context(|| format!("model `{}`", args.model))?;
 
     let bar = progress(inputs.len(), 0);

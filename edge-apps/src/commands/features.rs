@@ -10,6 +10,7 @@ use glimpse_runtime::{Machine, Model, Options, PREPROCESS_VERSION};
 use serde::Serialize;
 
 use crate::bundles;
+use crate::device::DeviceArgs;
 use crate::features::{Computed, Existing, Input, Keep, Kind, Part, Recipe, Shard, compute, fingerprint, inputs};
 use crate::progress::progress;
 use crate::visible::Visible;
@@ -69,6 +70,9 @@ pub struct Args {
     #[arg(long, value_name = "PRECISION")]
     precision: Option<Precision>,
 
+    #[command(flatten)]
+    device: DeviceArgs,
+
     /// Threads to compute with, each on pictures of its own; the result does not depend on it [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: Option<u32>,
@@ -123,7 +127,8 @@ pub fn run(args: &Args) -> Result<()> {
 
     let threads = args.threads.map_or_else(|| Machine::detect().threads, |threads| threads as usize);
     let workers = threads.min(inputs.len());
-    let options = Options { precision, threads: Some(threads / workers), ..Options::default() };
+    let options =
+        Options { precision, threads: Some(threads / workers), device: args.device.device, ..Options::default() };
     let model = Model::load(&bundle, &options).with_context(|| format!("model `{}`", args.model))?;
     let recipe = recipe(args, &bundle, &model, precision, visible, &inputs)?;
     let existing = match (args.resume, args.force) {
@@ -213,6 +218,7 @@ fn recipe(
         model: bundle.name().to_owned(),
         model_sha256: encoder.sha256.clone(),
         precision,
+        device: if model.runs_on() == "cpu" { "cpu" } else { "gpu" }.to_owned(),
         preprocess_version: PREPROCESS_VERSION,
         pool: args.pool,
         visible,

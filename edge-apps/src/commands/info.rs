@@ -2,6 +2,8 @@
 
 use anyhow::Result;
 use glimpse_models::{Bundle, Manifest, Measure, Precision, shipped};
+#[cfg(feature = "gpu")]
+use glimpse_runtime::Adapter;
 use glimpse_runtime::Machine;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -60,6 +62,7 @@ pub fn run(args: &Args) -> Result<()> {
                 "os": machine.os,
                 "cpu_features": machine.cpu_features,
                 "threads": machine.threads,
+                "gpus": gpus().iter().map(as_json).collect::<Vec<_>>(),
             }),
         };
         println!("{}", serde_json::to_string_pretty(&info)?);
@@ -75,7 +78,67 @@ pub fn run(args: &Args) -> Result<()> {
     line("processor", format!("{} ({})", machine.arch, machine.os));
     line("features", machine.cpu_features.join(" "));
     line("threads", machine.threads);
+    let gpus = gpus();
+    for (index, gpu) in gpus.iter().enumerate() {
+        print_gpu(index, gpu);
+    }
+    if gpus.is_empty() {
+        line(
+            "gpu",
+            if cfg!(feature = "gpu") { "none found" } else { "this program is built without the feature `gpu`" },
+        );
+    }
     Ok(())
+}
+
+#[cfg(feature = "gpu")]
+fn gpus() -> Vec<Adapter> {
+    glimpse_runtime::adapters()
+}
+
+/// Without the feature, there are none to tell of.
+#[cfg(not(feature = "gpu"))]
+fn gpus() -> [Adapter; 0] {
+    []
+}
+
+#[cfg(not(feature = "gpu"))]
+enum Adapter {}
+
+#[cfg(not(feature = "gpu"))]
+fn as_json(gpu: &Adapter) -> Value {
+    match *gpu {}
+}
+
+#[cfg(not(feature = "gpu"))]
+fn print_gpu(_: usize, gpu: &Adapter) {
+    match *gpu {}
+}
+
+#[cfg(feature = "gpu")]
+fn as_json(gpu: &Adapter) -> Value {
+    json!({
+        "name": gpu.name,
+        "driver": gpu.driver,
+        "api": gpu.api,
+        "kind": gpu.kind,
+        "features": gpu.features,
+        "workgroup_bytes": gpu.workgroup_bytes,
+        "invocations": gpu.invocations,
+        "binding_bytes": gpu.binding_bytes,
+    })
+}
+
+#[cfg(feature = "gpu")]
+fn print_gpu(index: usize, gpu: &Adapter) {
+    line(&format!("gpu:{index}"), format!("{} ({}, {})", gpu.name, gpu.kind, gpu.api));
+    line("  driver", &gpu.driver);
+    line("  features", if gpu.features.is_empty() { "none".to_owned() } else { gpu.features.join(" ") });
+    let (kilobytes, megabytes) = (f64::from(gpu.workgroup_bytes) / 1e3, gpu.binding_bytes as f64 / 1e6);
+    line(
+        "  limits",
+        format!("{} invocations and {kilobytes:.1} kB a workgroup, {megabytes:.0} MB a binding", gpu.invocations),
+    );
 }
 
 /// The manifest as JSON, with what follows from it.

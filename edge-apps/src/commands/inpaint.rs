@@ -14,6 +14,7 @@ use ndarray::{Array2, ArrayView2, ArrayView3};
 use serde::Serialize;
 
 use crate::bundles;
+use crate::device::DeviceArgs;
 use crate::painting::{Area, Asked, HoleFrom, Job, Painter, Plan, side_by_side};
 use crate::picture::Picture;
 
@@ -90,6 +91,9 @@ pub struct Args {
     #[arg(long, value_name = "PRECISION", help_heading = "How to paint")]
     precision: Option<Precision>,
 
+    #[command(flatten)]
+    device: DeviceArgs,
+
     /// Threads to compute with; the result does not depend on it [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024), help_heading = "How to paint")]
     threads: Option<u32>,
@@ -141,7 +145,12 @@ pub fn run(args: &Args) -> Result<()> {
     let plan = Plan::new(&args.images, &args.output, args.mask.as_deref(), args.force)?;
     let bundle = bundles::open(&args.model)?;
     let precision = bundles::precision(&bundle, args.precision);
-    let options = Options { precision, threads: args.threads.map(|threads| threads as usize), ..Options::default() };
+    let options = Options {
+        precision,
+        threads: args.threads.map(|threads| threads as usize),
+        device: args.device.device,
+        ..Options::default()
+    };
     let grid = bundle.spec().grid();
     let hole_from = |job: &Job| match (&job.mask, args.random) {
         (Some(path), _) => HoleFrom::Mask { path: path.clone(), fit: args.fit_mask },

@@ -39,6 +39,8 @@ pub struct Recipe {
     /// Of the encoder's graph.
     pub model_sha256: String,
     pub precision: Precision,
+    /// `cpu` or `gpu`: their rows differ in the last digits.
+    pub device: String,
     pub preprocess_version: u32,
     pub pool: Keep,
     /// How many patches the encoder sees.
@@ -110,6 +112,7 @@ pub mod tests {
             model: "small".to_owned(),
             model_sha256: "ab".repeat(32),
             precision: Precision::Int8,
+            device: "cpu".to_owned(),
             preprocess_version: 1,
             pool,
             visible,

@@ -7,9 +7,10 @@ use tract_onnx::prelude::{
     InferenceModel, InferenceModelExt as _, RunOptions, TValue, TVec, TractResult, TypedSimpleState,
 };
 
-use super::fuse::{self, Patterns};
 use super::ops::KeepBuffers;
-use super::{Arithmetic, Step, Threads};
+use super::{Arithmetic, Threads, read};
+use crate::Step;
+use crate::fuse::Patterns;
 
 /// A graph, optimized once for every token count, with the state that it keeps from run to run.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ impl Network {
         shape: impl Fn(&mut InferenceModel) -> TractResult<()>,
     ) -> TractResult<Self> {
         let planned = |patterns| {
-            let (mut graph, steps) = fuse::read(onnx, arithmetic, patterns)?;
+            let (mut graph, steps) = read::read(onnx, arithmetic, patterns)?;
             shape(&mut graph)?;
             let options = RunOptions { executor: Some(threads.executor()), ..RunOptions::default() };
             let plan = graph.into_optimized()?.into_runnable_with_options(&options)?;

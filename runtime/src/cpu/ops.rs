@@ -24,9 +24,7 @@ use tract_onnx::tract_hir::internal::{
     TypedModel, TypedOp, as_op, bail, check_output_arity, expand, op_as_typed_op, op_out_of_plan, tvec,
 };
 
-pub(super) use self::attention::{Attention, HeadsApart};
 pub(super) use self::buffers::KeepBuffers;
-pub(super) use self::layer_norm::LayerNorm;
 pub(super) use self::linear::{Layer, Linear};
 
 /// An operator that makes a row of f32 for each row of f32.

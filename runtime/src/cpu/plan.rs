@@ -4,7 +4,8 @@ use glimpse_models::onnx::Bytes;
 use glimpse_models::{ModelSpec, Part};
 use tract_onnx::prelude::{Datum, DatumExt as _, InferenceFact, TDim, TValue, ToDim as _, TractResult, tvec};
 
-use super::{Arithmetic, Network, Step, Threads};
+use super::{Arithmetic, Network, Threads};
+use crate::Step;
 
 /// An encoder or a decoder, ready to run.
 #[derive(Debug)]

@@ -14,3 +14,13 @@ pub const INT8_PAINTED_RMS: f64 = 0.015;
 
 /// Absolute error of a normalized pixel: two float formulas of the same three operations.
 pub const PIXEL: f32 = 1e-5;
+
+/// Relative error of a GPU's answer in f32: as [`F32_RELATIVE_ERROR`], and its exponentials and divisions may be off by a few
+/// units in the last place.
+pub const GPU_F32: f64 = 1e-4;
+
+/// Relative error of a GPU's answer with weights in f16: eleven bits of each are kept.
+pub const GPU_F16: f64 = 2e-3;
+
+/// Relative error of a GPU's answer with int8 weights: [`INT8_COSINE`] as a distance, `√(2 − 2·0.999)`.
+pub const GPU_INT8: f64 = 0.045;

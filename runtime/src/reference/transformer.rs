@@ -1,9 +1,9 @@
 //! The whole model, one operation a line.
 
 use glimpse_models::{ModelSpec, Transformer};
-use ndarray::{Array2, ArrayView2, Axis, s};
+use ndarray::{Array2, ArrayView2, s};
 
-use super::{Weights, attention, gelu, layer_norm, linear};
+use super::{Weights, attention, gelu, layer_norm, linear, place};
 use crate::Result;
 
 /// Visible patches and their positions to tokens, the class token first.
@@ -25,9 +25,8 @@ pub fn encoder(
     positions: &[i64],
 ) -> Result<Array2<f32>> {
     let x = layer(weights, "patch_embed", &patches.to_owned())?; // [N, C]
-    let places: Vec<usize> = positions.iter().map(|&place| place as usize).collect();
-    let x = x + weights.matrix("pos_embed")?.select(Axis(0), &places); // [N, C]
-    let mut x = stack_rows(weights.matrix("cls_token")?, x.view()); // [N+1, C]
+    let class = weights.vector("cls_token")?;
+    let mut x = place(x.view(), weights.matrix("pos_embed")?, class, positions); // [N+1, C]
     for i in 0..spec.encoder().depth {
         x = block(spec, weights, &format!("blocks.{i}"), spec.encoder(), x)?; // [N+1, C]
     }
@@ -58,10 +57,8 @@ pub fn decoder(
     restore: &[i64],
 ) -> Result<Array2<f32>> {
     let x = layer(weights, "decoder_embed", &tokens.to_owned())?; // [N+1, D]
-    let choices = stack_rows(weights.matrix("mask_token")?, x.slice(s![1.., ..])); // [N+1, D]
-    let order: Vec<usize> = restore.iter().map(|&choice| choice as usize).collect();
-    let grid = choices.select(Axis(0), &order) + weights.matrix("decoder_pos_embed")?; // [L, D]
-    let mut x = stack_rows(x.slice(s![..1, ..]), grid.view()); // [L+1, D]
+    let mask_token = weights.vector("mask_token")?;
+    let mut x = super::restore(x.view(), weights.matrix("decoder_pos_embed")?, mask_token, restore); // [L+1, D]
     for i in 0..stack.depth {
         x = block(spec, weights, &format!("decoder_blocks.{i}"), stack, x)?; // [L+1, D]
     }
@@ -93,14 +90,4 @@ fn norm(spec: &ModelSpec, weights: &Weights, key: &str, x: &Array2<f32>) -> Resu
     let weight = weights.vector(&format!("{key}.weight"))?;
     let bias = weights.vector(&format!("{key}.bias"))?;
     Ok(layer_norm(x.view(), weight, bias, spec.layer_norm_epsilon()))
-}
-
-/// One matrix above the other; both have the model's width.
-fn stack_rows(above: ArrayView2<f32>, below: ArrayView2<f32>) -> Array2<f32> {
-    let rows = above.outer_iter().chain(below.outer_iter());
-    let mut stacked = Array2::zeros((above.nrows() + below.nrows(), above.ncols()));
-    for (mut target, row) in stacked.outer_iter_mut().zip(rows) {
-        target.assign(&row);
-    }
-    stacked
 }

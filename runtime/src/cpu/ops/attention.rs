@@ -9,23 +9,10 @@ use tract_onnx::tract_hir::internal::{bail, format_err};
 
 use super::pieces::in_pieces;
 use super::{Call, Operator};
+use crate::fuse::{Attention, HeadsApart};
 
 /// Multiply-adds below which a second thread costs more than it gains.
 const WORTH_THREADS: usize = 1 << 19;
-
-/// Queries, keys and values side by side: `[R, 3·C]` to `[R, C]`.
-#[derive(Debug)]
-pub(in super::super) struct Attention {
-    pub(in super::super) heads: usize,
-    pub(in super::super) head_width: usize,
-    pub(in super::super) scale: f32,
-}
-
-/// Queries and values head after head, `[…, T, d]`, and keys `[…, d, T]`, to `[…, T, d]`.
-#[derive(Debug)]
-pub(in super::super) struct HeadsApart {
-    pub(in super::super) scale: f32,
-}
 
 impl Operator for Attention {
     const NAME: &'static str = "Attention";

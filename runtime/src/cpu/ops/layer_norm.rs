@@ -6,19 +6,10 @@ use tract_onnx::prelude::TractResult;
 
 use super::pieces::in_pieces;
 use super::{Call, Operator};
+use crate::fuse::LayerNorm;
 
 /// Values below which a second thread costs more than it gains.
 const WORTH_THREADS: usize = 1 << 15;
-
-/// `[R, C]` to `[R, C]`.
-#[derive(Debug)]
-pub(in super::super) struct LayerNorm {
-    /// `[C]`
-    pub(in super::super) weight: Vec<f32>,
-    /// `[C]`
-    pub(in super::super) bias: Vec<f32>,
-    pub(in super::super) epsilon: f32,
-}
 
 impl Operator for LayerNorm {
     const NAME: &'static str = "LayerNorm";

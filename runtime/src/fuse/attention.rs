@@ -1,7 +1,7 @@
 //! From queries, keys and values to mixed values: one operator for up to a dozen.
 
 use super::graph::{Placed, Replacement, Values, input, int, ints, output};
-use crate::cpu::ops::{Attention, HeadsApart};
+use super::operators::{Attention, HeadsApart, Operator};
 
 /// Finds each of a graph's attentions as Glimpse's own exporter writes them: a matrix of queries, keys and values is split,
 /// each part is split into heads, and the heads' answers are joined again.
@@ -61,7 +61,7 @@ fn side_by_side(values: &Values, (at, softmax): Placed) -> Option<Replacement> {
         && ints(rows, "perm")? == [1, 0, 2]
         && values.i64s(input(joined, 1)?)? == [0, h * d];
     let attention = Attention { heads: usize::try_from(h).ok()?, head_width: usize::try_from(d).ok()?, scale };
-    let found = Replacement::new(attention, &[input(split, 0)?], output(joined)?, replaced);
+    let found = Replacement::new(Operator::Attention(attention), &[input(split, 0)?], output(joined)?, replaced);
     fits.then_some(found)
 }
 
@@ -101,7 +101,7 @@ fn apart(values: &Values, (at, softmax): Placed) -> Option<Replacement> {
     }
     let [queries, keys] = sides;
     let inputs = [queries, keys, input(mixed.1, 1)?];
-    Some(Replacement::new(HeadsApart { scale }, &inputs, output(mixed.1)?, replaced))
+    Some(Replacement::new(Operator::HeadsApart(HeadsApart { scale }), &inputs, output(mixed.1)?, replaced))
 }
 
 /// The nodes that put zeros in the place of shares that are no numbers, as they are of a token that may look at none: there is

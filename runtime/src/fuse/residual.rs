@@ -3,7 +3,7 @@
 use glimpse_models::onnx::NodeProto;
 
 use super::graph::{Placed, Replacement, Values, input, output, placeholder};
-use crate::cpu::ops::{Linear, Operator as _};
+use super::operators::Linear;
 
 /// Operators that a residual goes around at most.
 const LONGEST_BRANCH: usize = 16;

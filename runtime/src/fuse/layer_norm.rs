@@ -3,7 +3,7 @@
 use glimpse_models::onnx::NodeProto;
 
 use super::graph::{Replacement, Values, float, input, int, output};
-use crate::cpu::ops::LayerNorm;
+use super::operators::{LayerNorm, Operator};
 
 /// Finds the layer norms of rows that have a weight and a bias.
 pub(super) fn find(values: &Values) -> Vec<Replacement> {
@@ -19,5 +19,5 @@ fn known(values: &Values, at: usize, node: &NodeProto) -> Option<Replacement> {
     let width = weight.len();
     let (weight, bias) = (values.vector(input(node, 1)?, width)?, values.vector(input(node, 2)?, width)?);
     let norm = LayerNorm { weight, bias, epsilon: float(node, "epsilon").unwrap_or(1e-5) };
-    Some(Replacement::new(norm, &[input(node, 0)?], output(node)?, vec![at]))
+    Some(Replacement::new(Operator::LayerNorm(norm), &[input(node, 0)?], output(node)?, vec![at]))
 }

@@ -3,30 +3,29 @@
 use std::collections::{HashMap, HashSet};
 
 use glimpse_models::onnx::{AttributeProto, GraphProto, NodeProto, TensorProto, data_type};
-use tract_onnx::tract_hir::internal::InferenceOp;
 
-use super::{PLACEHOLDER, Step};
-use crate::cpu::ops::{self, Operator};
+use super::operators::Operator;
+use super::{Made, PLACEHOLDER};
 
 /// Attributes of a placeholder: which operator of ours it stands for, how that is called, and its widths.
-pub(super) const SLOT: &str = "slot";
+pub(crate) const SLOT: &str = "slot";
 const OPERATOR: &str = "operator";
 const WIDTHS: &str = "widths";
 
 /// A node and its place in the graph.
-pub(super) type Placed<'a> = (usize, &'a NodeProto);
+pub(crate) type Placed<'a> = (usize, &'a NodeProto);
 
 /// A graph's values, by name.
-pub(super) struct Values<'a> {
+pub(crate) struct Values<'a> {
     makers: HashMap<&'a str, Placed<'a>>,
     readers: HashMap<&'a str, Vec<Placed<'a>>>,
     outputs: HashSet<&'a str>,
     constants: HashMap<&'a str, &'a TensorProto>,
-    pub(super) nodes: &'a [NodeProto],
+    pub(crate) nodes: &'a [NodeProto],
 }
 
 impl<'a> Values<'a> {
-    pub(super) fn of(graph: &'a GraphProto) -> Self {
+    pub(crate) fn of(graph: &'a GraphProto) -> Self {
         let mut readers: HashMap<_, Vec<_>> = HashMap::new();
         for (at, node) in graph.node.iter().enumerate() {
             for name in &node.input {
@@ -46,12 +45,12 @@ impl<'a> Values<'a> {
     }
 
     /// The node that makes a value.
-    pub(super) fn maker(&self, value: &str) -> Option<Placed<'a>> {
+    pub(crate) fn maker(&self, value: &str) -> Option<Placed<'a>> {
         self.makers.get(value).copied()
     }
 
     /// The nodes that read a value; none if it is also an output of the graph.
-    pub(super) fn readers(&self, value: &str) -> &[Placed<'a>] {
+    pub(crate) fn readers(&self, value: &str) -> &[Placed<'a>] {
         if self.outputs.contains(value) {
             return &[];
         }
@@ -59,12 +58,12 @@ impl<'a> Values<'a> {
     }
 
     /// The node of that type that makes a value which just one node reads.
-    pub(super) fn only(&self, op_type: &str, value: &str) -> Option<Placed<'a>> {
+    pub(crate) fn only(&self, op_type: &str, value: &str) -> Option<Placed<'a>> {
         self.maker(value).filter(|(_, node)| node.op_type == op_type && self.readers(value).len() == 1)
     }
 
     /// The only node that reads a value, if it is of that type.
-    pub(super) fn reader(&self, op_type: &str, value: &str) -> Option<Placed<'a>> {
+    pub(crate) fn reader(&self, op_type: &str, value: &str) -> Option<Placed<'a>> {
         match self.readers(value) {
             [(at, node)] if node.op_type == op_type => Some((*at, node)),
             _ => None,
@@ -72,12 +71,12 @@ impl<'a> Values<'a> {
     }
 
     /// A constant.
-    pub(super) fn constant(&self, name: &str) -> Option<&'a TensorProto> {
+    pub(crate) fn constant(&self, name: &str) -> Option<&'a TensorProto> {
         self.constants.get(name).copied()
     }
 
     /// A constant list of i64.
-    pub(super) fn i64s(&self, name: &str) -> Option<Vec<i64>> {
+    pub(crate) fn i64s(&self, name: &str) -> Option<Vec<i64>> {
         let constant = self.constant(name).filter(|constant| constant.data_type == data_type::INT64)?;
         let read = |bytes: &[u8; 8]| i64::from_le_bytes(*bytes);
         Some(if constant.raw_data.is_empty() {
@@ -88,25 +87,25 @@ impl<'a> Values<'a> {
     }
 
     /// A constant's f32 values.
-    pub(super) fn f32s(&self, name: &str) -> Option<Vec<f32>> {
+    pub(crate) fn f32s(&self, name: &str) -> Option<Vec<f32>> {
         let constant = self.constant(name).filter(|constant| constant.data_type == data_type::FLOAT)?;
         let raw = constant.raw_data.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
         Some(raw.chain(constant.float_data.iter().copied()).collect())
     }
 
     /// A constant vector of f32 of that length.
-    pub(super) fn vector(&self, name: &str, len: usize) -> Option<Vec<f32>> {
+    pub(crate) fn vector(&self, name: &str, len: usize) -> Option<Vec<f32>> {
         let is_vector = self.constant(name)?.dims == [len as i64];
         self.f32s(name).filter(|values| is_vector && values.len() == len)
     }
 
     /// A constant f32 that is alone in its tensor.
-    pub(super) fn scalar(&self, name: &str) -> Option<f32> {
+    pub(crate) fn scalar(&self, name: &str) -> Option<f32> {
         self.f32s(name).filter(|values| values.len() == 1)?.first().copied()
     }
 
     /// The other input of a node of two inputs.
-    pub(super) fn other(node: &'a NodeProto, value: &str) -> Option<&'a str> {
+    pub(crate) fn other(node: &'a NodeProto, value: &str) -> Option<&'a str> {
         match node.input.as_slice() {
             [left, right] if left == value && right != value => Some(right),
             [left, right] if right == value && left != value => Some(left),
@@ -116,12 +115,12 @@ impl<'a> Values<'a> {
 }
 
 /// A node's first output.
-pub(super) fn output(node: &NodeProto) -> Option<&str> {
+pub(crate) fn output(node: &NodeProto) -> Option<&str> {
     node.output.first().map(String::as_str)
 }
 
 /// A node's input.
-pub(super) fn input(node: &NodeProto, index: usize) -> Option<&str> {
+pub(crate) fn input(node: &NodeProto, index: usize) -> Option<&str> {
     node.input.get(index).map(String::as_str)
 }
 
@@ -130,30 +129,30 @@ fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> 
 }
 
 /// The numbers of a node's attribute, as far as it has it.
-pub(super) fn ints<'a>(node: &'a NodeProto, name: &str) -> Option<&'a [i64]> {
+pub(crate) fn ints<'a>(node: &'a NodeProto, name: &str) -> Option<&'a [i64]> {
     Some(&attribute(node, name)?.ints)
 }
 
 /// The number of a node's attribute, as far as it has it.
-pub(super) fn int(node: &NodeProto, name: &str) -> Option<i64> {
+pub(crate) fn int(node: &NodeProto, name: &str) -> Option<i64> {
     Some(attribute(node, name)?.i)
 }
 
 /// The f32 of a node's attribute, as far as it has it.
-pub(super) fn float(node: &NodeProto, name: &str) -> Option<f32> {
+pub(crate) fn float(node: &NodeProto, name: &str) -> Option<f32> {
     Some(attribute(node, name)?.f)
 }
 
 /// What a node that stands for an operator of ours says.
-pub(super) struct Placeholder<'a> {
-    pub(super) slot: usize,
-    pub(super) operator: &'a str,
+pub(crate) struct Placeholder<'a> {
+    pub(crate) slot: usize,
+    pub(crate) operator: &'a str,
     /// Values in a row of the input, and of the answer; none where the operator takes any.
-    pub(super) widths: Option<[usize; 2]>,
+    pub(crate) widths: Option<[usize; 2]>,
 }
 
 /// What a node says, if it stands for an operator of ours.
-pub(super) fn placeholder(node: &NodeProto) -> Option<Placeholder<'_>> {
+pub(crate) fn placeholder(node: &NodeProto) -> Option<Placeholder<'_>> {
     let ours = node.op_type == PLACEHOLDER && node.domain.is_empty();
     let widths = match ints(node, WIDTHS).filter(|_| ours)? {
         &[taken, given] => Some([usize::try_from(taken).ok()?, usize::try_from(given).ok()?]),
@@ -178,23 +177,16 @@ pub(super) struct Replacement {
 /// What comes in the place of nodes.
 enum Replacing {
     /// An operator.
-    New { operator: Box<dyn InferenceOp>, step: Step, widths: Option<[usize; 2]> },
+    New(Operator),
     /// The one in that slot, which takes more inputs now.
     Known(usize),
 }
 
 impl Replacement {
     /// An operator that has not been there.
-    pub(super) fn new<O: Operator>(operator: O, inputs: &[&str], output: &str, replaced: Vec<usize>) -> Self {
-        let step = Step {
-            name: output.to_owned(),
-            operator: O::NAME.to_owned(),
-            detail: operator.detail(),
-            fused: Vec::new(),
-        };
-        let operator = Replacing::New { widths: operator.widths(), operator: ops::node(operator), step };
+    pub(super) fn new(operator: Operator, inputs: &[&str], output: &str, replaced: Vec<usize>) -> Self {
         let inputs = inputs.iter().map(|&name| name.to_owned()).collect();
-        Self { operator, inputs, output: output.to_owned(), replaced }
+        Self { operator: Replacing::New(operator), inputs, output: output.to_owned(), replaced }
     }
 
     /// The operator in a slot, which is among those that are replaced, with these inputs.
@@ -204,13 +196,8 @@ impl Replacement {
     }
 }
 
-/// Puts operators in the place of nodes; they go into `slots`, what is to be said of each into `made`.
-pub(super) fn replace(
-    graph: &mut GraphProto,
-    replacements: Vec<Replacement>,
-    slots: &mut Vec<Option<Box<dyn InferenceOp>>>,
-    made: &mut Vec<Step>,
-) {
+/// Puts operators in the place of nodes; they go into `made`.
+pub(crate) fn replace(graph: &mut GraphProto, replacements: Vec<Replacement>, made: &mut Vec<Made>) {
     let mut gone = HashSet::new();
     let mut coming = HashMap::new();
     for Replacement { operator, inputs, output, mut replaced } in replacements {
@@ -218,27 +205,23 @@ pub(super) fn replace(
         gone.extend(replaced.iter().copied());
         let old = replaced.iter().map(|&at| &graph.node[at]);
         let (slot, attributes) = match operator {
-            Replacing::New { operator, step, widths } => {
+            Replacing::New(operator) => {
+                let widths: Vec<i64> = operator.widths().iter().flatten().map(|&width| width as i64).collect();
                 let attributes = vec![
-                    AttributeProto::from_i64(SLOT, slots.len() as i64),
-                    AttributeProto::from_text(OPERATOR, &step.operator),
-                    AttributeProto::from_i64s(
-                        WIDTHS,
-                        &widths.iter().flatten().map(|&width| width as i64).collect::<Vec<_>>(),
-                    ),
+                    AttributeProto::from_i64(SLOT, made.len() as i64),
+                    AttributeProto::from_text(OPERATOR, operator.name()),
+                    AttributeProto::from_i64s(WIDTHS, &widths),
                 ];
-                slots.push(Some(operator));
-                made.push(step);
-                (slots.len() - 1, attributes)
+                made.push(Made { operator, fused: Vec::new() });
+                (made.len() - 1, attributes)
             }
             Replacing::Known(slot) => {
                 let known = old.clone().find(|node| placeholder(node).is_some_and(|placed| placed.slot == slot));
                 (slot, known.map(|node| node.attribute.clone()).unwrap_or_default())
             }
         };
-        if let Some(step) = made.get_mut(slot) {
-            step.name.clone_from(&output);
-            step.fused.extend(old.filter(|node| placeholder(node).is_none()).map(|node| node.op_type.clone()));
+        if let Some(made) = made.get_mut(slot) {
+            made.fused.extend(old.filter(|node| placeholder(node).is_none()).map(|node| node.op_type.clone()));
         }
         let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
         let node = NodeProto::new(PLACEHOLDER, &inputs, &[&output], attributes);
@@ -255,7 +238,7 @@ pub(super) fn replace(
 }
 
 /// Takes out nodes and constants that nothing reads any longer.
-pub(super) fn sweep(graph: &mut GraphProto) {
+pub(crate) fn sweep(graph: &mut GraphProto) {
     let mut read: HashSet<String> = graph.output.iter().map(|output| output.name.clone()).collect();
     let mut kept = Vec::new();
     // a node comes after those that it reads from
@@ -268,15 +251,4 @@ pub(super) fn sweep(graph: &mut GraphProto) {
     kept.reverse();
     graph.node = kept;
     graph.initializer.retain(|constant| read.contains(&constant.name));
-}
-
-/// What is to be said of a node.
-pub(super) fn step(node: &NodeProto, made: &[Step]) -> Step {
-    let ours = placeholder(node).and_then(|placed| made.get(placed.slot));
-    ours.cloned().unwrap_or_else(|| Step {
-        name: output(node).unwrap_or_default().to_owned(),
-        operator: node.op_type.clone(),
-        detail: String::new(),
-        fused: Vec::new(),
-    })
 }

@@ -1,0 +1,125 @@
+//! A GPU that is open, and what has gone wrong on it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use wgpu::{Buffer, BufferDescriptor, BufferUsages, Device, DeviceDescriptor, Features, Limits, PollType, Queue};
+
+use super::GpuError;
+use super::adapters::{self, Adapter};
+
+/// What of a GPU is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// What every GPU has.
+    Floor,
+    /// All that this one has.
+    Full,
+}
+
+/// An open GPU. What goes wrong on it is kept until it is asked for.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) adapter: Adapter,
+    pub(super) device: Device,
+    pub(super) queue: Queue,
+    trouble: Trouble,
+}
+
+/// The first thing that went wrong.
+#[derive(Debug, Clone, Default)]
+struct Trouble(Arc<Mutex<Option<GpuError>>>);
+
+impl Trouble {
+    fn add(&self, error: GpuError) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+
+    fn get(&self) -> Option<GpuError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Context {
+    /// Opens a GPU: that of a number, or the first.
+    pub(super) fn open(index: Option<usize>, level: Level) -> Result<Self, GpuError> {
+        let mut found = adapters::found();
+        if found.is_empty() {
+            return Err(GpuError::NoAdapter);
+        }
+        let (index, count) = (index.unwrap_or(0), found.len());
+        if index >= count {
+            return Err(GpuError::NoSuchAdapter { index, count });
+        }
+        let adapter = found.swap_remove(index);
+        let described = adapters::describe(&adapter);
+        let (features, limits) = match level {
+            Level::Floor => (Features::empty(), Limits::downlevel_defaults()),
+            Level::Full => (adapter.features() & Features::TIMESTAMP_QUERY, adapter.limits()),
+        };
+        let descriptor = DeviceDescriptor {
+            label: Some("glimpse"),
+            required_features: features,
+            required_limits: limits,
+            ..DeviceDescriptor::default()
+        };
+        let opened = pollster::block_on(adapter.request_device(&descriptor));
+        let (device, queue) =
+            opened.map_err(|error| GpuError::Closed { adapter: described.name.clone(), reason: error.to_string() })?;
+        let trouble = Trouble::default();
+        let kept = trouble.clone();
+        device.on_uncaptured_error(Arc::new(move |error| kept.add(of_wgpu(error))));
+        let kept = trouble.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            let reason = if message.is_empty() { format!("{reason:?}") } else { message };
+            kept.add(GpuError::Lost { reason });
+        });
+        Ok(Self { adapter: described, device, queue, trouble })
+    }
+
+    /// # Errors
+    /// What has gone wrong, if anything has.
+    pub(super) fn check(&self) -> Result<(), GpuError> {
+        self.trouble.get().map_or(Ok(()), Err)
+    }
+
+    /// Waits until all that was submitted is done.
+    pub(super) fn wait(&self, limit: Duration) -> Result<(), GpuError> {
+        let polled = self.device.poll(PollType::Wait { submission_index: None, timeout: Some(limit) });
+        self.check()?;
+        polled.map(|_| ()).map_err(|error| match error {
+            wgpu::PollError::Timeout => GpuError::TimedOut { limit },
+            other @ wgpu::PollError::WrongSubmissionIndex(..) => GpuError::Lost { reason: other.to_string() },
+        })
+    }
+
+    /// An empty buffer.
+    pub(super) fn buffer(&self, label: &str, bytes: u64, usage: BufferUsages) -> Buffer {
+        let size = bytes.max(16);
+        self.device.create_buffer(&BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false })
+    }
+
+    /// A buffer that kernels read, with its contents.
+    pub(super) fn constant(&self, label: &str, contents: &[u8]) -> Result<Buffer, GpuError> {
+        let size = (contents.len() as u64).next_multiple_of(16).max(16);
+        let usage = BufferUsages::STORAGE;
+        let buffer =
+            self.device.create_buffer(&BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: true });
+        self.check()?;
+        let mut mapped = buffer
+            .get_mapped_range_mut(..contents.len() as u64)
+            .map_err(|error| GpuError::Refused { reason: error.to_string() })?;
+        mapped.copy_from_slice(contents);
+        drop(mapped);
+        buffer.unmap();
+        Ok(buffer)
+    }
+}
+
+/// What wgpu says, in our words.
+fn of_wgpu(error: wgpu::Error) -> GpuError {
+    match error {
+        wgpu::Error::OutOfMemory { source } => GpuError::Memory { reason: source.to_string() },
+        other => GpuError::Refused { reason: other.to_string() },
+    }
+}

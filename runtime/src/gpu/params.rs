@@ -1,0 +1,60 @@
+//! The shaders' parameters, field by field as their `Params` have them.
+
+use bytemuck::{Pod, Zeroable};
+
+/// The answer goes through GELU.
+pub(super) const GELU: u32 = 1;
+/// What stands where the answer goes is added to it.
+pub(super) const RESIDUAL: u32 = 2;
+
+/// Of `linear.wgsl` and `linear_int8.wgsl`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+pub(super) struct Linear {
+    pub(super) rows: u32,
+    pub(super) inputs: u32,
+    pub(super) outputs: u32,
+    pub(super) first: u32,
+    pub(super) finish: u32,
+}
+
+/// Of `quantize.wgsl`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+pub(super) struct Quantize {
+    pub(super) width: u32,
+}
+
+/// Of `layer_norm.wgsl`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+pub(super) struct LayerNorm {
+    pub(super) width: u32,
+    pub(super) epsilon: f32,
+}
+
+/// Of `attention.wgsl`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+pub(super) struct Attention {
+    pub(super) tokens: u32,
+    pub(super) heads: u32,
+    pub(super) scale: f32,
+}
+
+/// Of `place.wgsl`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+pub(super) struct Place {
+    pub(super) rows: u32,
+    pub(super) width: u32,
+    pub(super) places: u32,
+}
+
+/// Of `restore.wgsl`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+pub(super) struct Restore {
+    pub(super) rows: u32,
+    pub(super) width: u32,
+}

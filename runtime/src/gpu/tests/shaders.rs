@@ -1,0 +1,83 @@
+//! The shaders as they lie on disk.
+
+use std::mem::offset_of;
+
+use naga::front::wgsl;
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+use naga::{AddressSpace, Module, TypeInner};
+
+use crate::gpu::kernels::{Form, Kernel};
+use crate::gpu::params;
+
+/// A parameter's name and its place in bytes.
+type Fields = Vec<(&'static str, usize)>;
+
+macro_rules! fields {
+    ($of:ty: $($name:ident),*) => { (vec![$((stringify!($name), offset_of!($of, $name))),*], size_of::<$of>()) };
+}
+
+/// A kernel of each shader, with the parameters as the host has them.
+fn all() -> Vec<(Kernel, (Fields, usize))> {
+    vec![
+        (Kernel::Linear { form: Form::F32, side: 8 }, fields!(params::Linear: rows, inputs, outputs, first, finish)),
+        (Kernel::LinearInt8 { side: 8 }, fields!(params::Linear: rows, inputs, outputs, first, finish)),
+        (Kernel::Quantize, fields!(params::Quantize: width)),
+        (Kernel::LayerNorm, fields!(params::LayerNorm: width, epsilon)),
+        (Kernel::Attention { parts: 4 }, fields!(params::Attention: tokens, heads, scale)),
+        (Kernel::Place, fields!(params::Place: rows, width, places)),
+        (Kernel::Restore, fields!(params::Restore: rows, width)),
+    ]
+}
+
+fn module(kernel: Kernel) -> Module {
+    let shader = kernel.shader();
+    wgsl::parse_str(shader.source).unwrap_or_else(|error| panic!("{}", error.emit_to_string(shader.source)))
+}
+
+#[test]
+fn each_is_valid_for_every_gpu_and_for_the_richest() {
+    for (kernel, _) in all() {
+        // what widens f16 that is packed into a word is no feature: WebGPU has it, and Vulkan without its f16
+        for capabilities in [Capabilities::SHADER_FLOAT16_IN_FLOAT32, Capabilities::all()] {
+            let valid = Validator::new(ValidationFlags::all(), capabilities).validate(&module(kernel));
+            valid.unwrap_or_else(|error| panic!("{}: {:?}", kernel.shader().name, error.into_inner()));
+        }
+    }
+}
+
+#[test]
+fn each_has_the_parameters_that_the_host_writes() {
+    for (kernel, (expected, size)) in all() {
+        let module = module(kernel);
+        let uniform = module.global_variables.iter().find(|(_, variable)| variable.space == AddressSpace::Uniform);
+        let TypeInner::Struct { members, span } = &module.types[uniform.unwrap().1.ty].inner else { panic!() };
+        let got: Vec<(&str, usize)> =
+            members.iter().map(|member| (member.name.as_deref().unwrap(), member.offset as usize)).collect();
+        assert_eq!((got, *span as usize), (expected, size), "{}", kernel.shader().name);
+    }
+}
+
+#[test]
+fn each_has_an_entry_of_its_own_name_and_no_more_buffers_than_every_gpu_binds() {
+    for (kernel, _) in all() {
+        let module = module(kernel);
+        assert_eq!(module.entry_points.len(), 1);
+        assert_eq!(module.entry_points[0].name, kernel.shader().name);
+        let storage =
+            module.global_variables.iter().filter(|(_, v)| matches!(v.space, AddressSpace::Storage { .. })).count();
+        assert!((2..=4).contains(&storage), "{}: {storage}", kernel.shader().name);
+    }
+}
+
+#[test]
+fn every_file_is_a_kernel() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/shaders");
+    let mut files: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    let mut known: Vec<&str> = all().iter().map(|(kernel, _)| kernel.shader().name).collect();
+    files.sort();
+    known.sort_unstable();
+    assert_eq!(files, known);
+}
