@@ -1,13 +1,20 @@
 //! `cargo ci test`: runs everything that can be run without a board.
 
+use std::env;
+use std::fs;
+use std::path::PathBuf;
 use std::time::Instant;
+
+use anyhow::Context as _;
 
 use crate::failures::Failures;
 use crate::golden;
 use crate::process;
 use crate::workspace::Workspace;
 
-/// Runs the tests of every crate, then `cargo ci golden`.
+/// Runs the tests of every crate, those that need a GPU too, then `cargo ci golden`.
+///
+/// The GPU is Mesa's lavapipe, a program, unless `VK_DRIVER_FILES` or `VK_ICD_FILENAMES` says otherwise.
 #[derive(clap::Args)]
 pub struct Args {
     /// Only the default members, which do without burn
@@ -32,9 +39,35 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         failures.extend(timed("tests of all crates", || {
             process::run(process::cargo(&workspace.root).args(["test", "--workspace", "--no-fail-fast"]))
         }));
+        failures.extend(timed("tests that need a GPU", || on_gpu(&workspace)));
         failures.extend(timed("golden", || golden::run(&golden::Args::default())));
     }
     Failures::unless_empty(failures)
+}
+
+/// Where Linux keeps the drivers' descriptions.
+const DRIVERS: &str = "/usr/share/vulkan/icd.d";
+
+/// Runs the tests that need a GPU, all of which have `gpu` in their names.
+fn on_gpu(workspace: &Workspace) -> anyhow::Result<()> {
+    let mut command = process::cargo(&workspace.root);
+    command.args(["test", "--workspace", "--lib", "--tests", "--no-fail-fast", "--", "--ignored", "gpu"]);
+    // what they tune is not for the programs of whoever runs them
+    command.env("XDG_CACHE_HOME", workspace.target_directory.join("gpu-cache"));
+    if ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"].iter().all(|name| env::var_os(name).is_none()) {
+        command.env("VK_ICD_FILENAMES", software_driver()?);
+    }
+    process::run(&mut command)
+}
+
+/// The description of Mesa's driver for no GPU.
+fn software_driver() -> anyhow::Result<PathBuf> {
+    let missing = || format!("no lvp_icd.*.json in {DRIVERS}: ci/setup installs Debian's mesa-vulkan-drivers");
+    let entries = fs::read_dir(DRIVERS).with_context(missing)?;
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let is_software =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("lvp_icd"));
+    paths.into_iter().find(is_software).with_context(missing)
 }
 
 /// Runs a part and says how long it took; what failed, if it did.

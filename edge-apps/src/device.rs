@@ -1,5 +1,7 @@
 //! Where a person wants models to run.
 
+use anyhow::{Result, ensure};
+use glimpse_models::Precision;
 use glimpse_runtime::Device;
 
 /// Where encoder and decoder run.
@@ -9,4 +11,20 @@ pub struct DeviceArgs {
     /// cannot give the right answer is said, and the CPU gives it
     #[arg(long, value_name = "cpu|gpu[:N]", default_value_t = Device::Cpu)]
     pub device: Device,
+
+    /// On a GPU, keep the weights of --precision f32 as f16: half the memory, and answers within two thousandths
+    #[arg(long)]
+    pub f16: bool,
+}
+
+impl DeviceArgs {
+    /// # Errors
+    /// When an option would do nothing.
+    pub fn check(&self, precision: Precision) -> Result<()> {
+        ensure!(
+            !self.f16 || (self.device != Device::Cpu && precision == Precision::F32),
+            "--f16 is for --device gpu with --precision f32; here it would do nothing"
+        );
+        Ok(())
+    }
 }

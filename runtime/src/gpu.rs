@@ -14,6 +14,7 @@
 //! | `plan.rs` | operations to dispatches over buffers |
 //! | `engine.rs` | frames through the dispatches |
 //! | `golden.rs` | a model's right answers, asked for before it is trusted |
+//! | `tuner.rs` | which kernels are fastest, measured once |
 //! | `error.rs` | what can go wrong |
 
 mod adapters;
@@ -27,6 +28,7 @@ mod params;
 mod plan;
 #[cfg(test)]
 mod tests;
+mod tuner;
 mod weights;
 
 pub use adapters::{Adapter, adapters};

@@ -138,8 +138,15 @@ pub fn run(args: &Args) -> Result<()> {
     let bundle = bundles::open(&args.model)?;
     let read_ms = milliseconds(start);
     let precision = bundles::precision(&bundle, args.precision);
+    args.device.check(precision)?;
     let threads = args.threads.map_or_else(|| Machine::detect().threads, |threads| threads as usize);
-    let options = Options { precision, threads: Some(threads), kernels: args.kernels, device: args.device.device };
+    let options = Options {
+        precision,
+        threads: Some(threads),
+        kernels: args.kernels,
+        device: args.device.device,
+        half: args.device.f16,
+    };
     let start = Instant::now();
     let model = Model::load(&bundle, &options).with_context(|| format!("model `{}`", args.model))?;
     let plan_ms = milliseconds(start);

@@ -101,10 +101,16 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     check_classifier(&bundle)?;
     let inputs = inputs(&args.images)?;
     let precision = bundles::precision(&bundle, args.precision);
+    args.device.check(precision)?;
     let threads = args.threads.map_or_else(|| Machine::detect().threads, |threads| threads as usize);
     let workers = threads.min(inputs.len());
-    let options =
-        Options { precision, threads: Some(threads / workers), device: args.device.device, ..Options::default() };
+    let options = Options {
+        precision,
+        threads: Some(threads / workers),
+        device: args.device.device,
+        half: args.device.f16,
+        ..Options::default()
+    };
     let model = Model::load(&bundle, &options).with_context(|| format!("model `{}`", args.model))?;
 
     let bar = progress(inputs.len(), 0);

@@ -123,12 +123,18 @@ pub fn run(args: &Args) -> Result<()> {
     let inputs = args.shard.of(inputs(&args.images)?)?;
     let bundle = bundles::open(&args.model)?;
     let precision = bundles::precision(&bundle, args.precision);
+    args.device.check(precision)?;
     let visible = args.visible.count(&bundle)?;
 
     let threads = args.threads.map_or_else(|| Machine::detect().threads, |threads| threads as usize);
     let workers = threads.min(inputs.len());
-    let options =
-        Options { precision, threads: Some(threads / workers), device: args.device.device, ..Options::default() };
+    let options = Options {
+        precision,
+        threads: Some(threads / workers),
+        device: args.device.device,
+        half: args.device.f16,
+        ..Options::default()
+    };
     let model = Model::load(&bundle, &options).with_context(|| format!("model `{}`", args.model))?;
     let recipe = recipe(args, &bundle, &model, precision, visible, &inputs)?;
     let existing = match (args.resume, args.force) {

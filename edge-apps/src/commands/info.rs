@@ -126,6 +126,7 @@ fn as_json(gpu: &Adapter) -> Value {
         "workgroup_bytes": gpu.workgroup_bytes,
         "invocations": gpu.invocations,
         "binding_bytes": gpu.binding_bytes,
+        "chosen": gpu.chosen(),
     })
 }
 
@@ -139,6 +140,9 @@ fn print_gpu(index: usize, gpu: &Adapter) {
         "  limits",
         format!("{} invocations and {kilobytes:.1} kB a workgroup, {megabytes:.0} MB a binding", gpu.invocations),
     );
+    for chosen in gpu.chosen() {
+        line("  tuned", chosen);
+    }
 }
 
 /// The manifest as JSON, with what follows from it.

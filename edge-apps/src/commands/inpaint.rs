@@ -145,6 +145,7 @@ pub fn run(args: &Args) -> Result<()> {
     let plan = Plan::new(&args.images, &args.output, args.mask.as_deref(), args.force)?;
     let bundle = bundles::open(&args.model)?;
     let precision = bundles::precision(&bundle, args.precision);
+    args.device.check(precision)?;
     let options = Options {
         precision,
         threads: args.threads.map(|threads| threads as usize),

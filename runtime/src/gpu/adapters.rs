@@ -2,6 +2,8 @@
 
 use wgpu::{Backends, DeviceType, Instance, InstanceDescriptor};
 
+use super::tuner;
+
 /// A GPU, or a program that plays one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -25,6 +27,12 @@ pub struct Adapter {
 }
 
 impl Adapter {
+    /// Which kernels were measured to be fastest, for each model that has run on it.
+    #[must_use]
+    pub fn chosen(&self) -> Vec<String> {
+        tuner::chosen(self)
+    }
+
     /// Whether it is a program on the CPU.
     #[must_use]
     pub fn is_software(&self) -> bool {

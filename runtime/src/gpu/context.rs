@@ -3,10 +3,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use wgpu::{Buffer, BufferDescriptor, BufferUsages, Device, DeviceDescriptor, Features, Limits, PollType, Queue};
+use wgpu::{
+    Buffer, BufferDescriptor, BufferUsages, ComputePipeline, Device, DeviceDescriptor, Features, Limits, PollType,
+    Queue,
+};
 
 use super::GpuError;
 use super::adapters::{self, Adapter};
+use super::kernels::{Kernel, Pipelines};
 
 /// What of a GPU is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +27,8 @@ pub(super) struct Context {
     pub(super) adapter: Adapter,
     pub(super) device: Device,
     pub(super) queue: Queue,
+    /// What was compiled for it.
+    pipelines: Mutex<Pipelines>,
     trouble: Trouble,
 }
 
@@ -74,7 +80,7 @@ impl Context {
             let reason = if message.is_empty() { format!("{reason:?}") } else { message };
             kept.add(GpuError::Lost { reason });
         });
-        Ok(Self { adapter: described, device, queue, trouble })
+        Ok(Self { adapter: described, device, queue, pipelines: Mutex::default(), trouble })
     }
 
     /// # Errors
@@ -91,6 +97,11 @@ impl Context {
             wgpu::PollError::Timeout => GpuError::TimedOut { limit },
             other @ wgpu::PollError::WrongSubmissionIndex(..) => GpuError::Lost { reason: other.to_string() },
         })
+    }
+
+    /// A kernel, compiled once.
+    pub(super) fn pipeline(&self, kernel: Kernel) -> Result<ComputePipeline, GpuError> {
+        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).get(self, kernel)
     }
 
     /// An empty buffer.

@@ -1,5 +1,6 @@
 //! Frames through the dispatches.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,36 +11,40 @@ use wgpu::{Buffer, BufferUsages, CommandEncoderDescriptor, ComputePassDescriptor
 use super::adapters::Adapter;
 use super::compile::Program;
 use super::context::{Context, Level};
-use super::kernels::{Form, Pipelines};
 use super::plan::{Choice, Loaded, Plan, Stretch};
-use super::weights::Product;
+use super::tuner::{self, Kept};
 use super::{GpuError, golden};
 use crate::{Mask, Step};
 
 /// How a model is brought to a GPU.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Settings {
     /// Which GPU; the first if `None`.
     pub(crate) adapter: Option<usize>,
-    /// What of it is used.
-    pub(crate) level: Level,
-    /// How linear layers are computed.
-    pub(super) choice: Choice,
+    /// What linear layers may be multiplied in.
+    pub(crate) precision: Precision,
+    /// Whether weights that are multiplied in f32 lie in memory as f16.
+    pub(crate) half: bool,
+    /// What of the GPU is used.
+    pub(super) level: Level,
+    /// How linear layers are computed; what was measured to be fastest if `None`.
+    pub(super) choice: Option<Choice>,
+    /// Where that is kept.
+    pub(super) folder: Option<PathBuf>,
     /// How long a frame is waited for.
-    pub(crate) limit: Duration,
+    pub(super) limit: Duration,
 }
 
 impl Settings {
-    /// What is sure to run on every GPU.
-    pub(crate) fn floor(adapter: Option<usize>, precision: Precision) -> Self {
-        let form = match precision {
-            Precision::F32 => Form::F32,
-            Precision::Int8 => Form::Int8,
-        };
+    /// All that a GPU has, and what is fastest on it.
+    pub(crate) fn new(adapter: Option<usize>, precision: Precision, half: bool) -> Self {
         Self {
             adapter,
-            level: Level::Floor,
-            choice: Choice { product: Product::Wide(form), side: 8 },
+            precision,
+            half,
+            level: Level::Full,
+            choice: None,
+            folder: tuner::folder(),
             limit: Duration::from_secs(10),
         }
     }
@@ -77,7 +82,7 @@ pub(crate) struct Engine {
 /// What twins have in common.
 #[derive(Debug)]
 struct Shared {
-    context: Context,
+    context: Arc<Context>,
     encoder: Arc<Loaded>,
     decoder: Option<Arc<Loaded>>,
     choice: Choice,
@@ -92,24 +97,66 @@ impl Engine {
     ///
     /// # Errors
     /// Whatever keeps it from giving the right answer.
-    pub(crate) fn new(bundle: &Bundle, form: Precision, settings: Settings) -> Result<Self, GpuError> {
-        let context = Context::open(settings.adapter, settings.level)?;
+    pub(crate) fn new(bundle: &Bundle, form: Precision, settings: &Settings) -> Result<Self, GpuError> {
+        let context = match Context::open(settings.adapter, settings.level) {
+            // what a driver says that it has, it may not give
+            Err(GpuError::Closed { .. }) => Context::open(settings.adapter, Level::Floor),
+            opened => opened,
+        };
+        let context = Arc::new(context?);
+        let make = |choice| {
+            let mut engine = Self::load(bundle, form, &context, choice, settings.limit)?;
+            golden::check(bundle, form, choice.product, &mut engine)?;
+            Ok(engine)
+        };
+        if let Some(choice) = settings.choice {
+            return make(choice);
+        }
+        let candidates = tuner::candidates(settings.precision, form, settings.half);
+        let [first, ..] = candidates[..] else { return Err(GpuError::Unchecked) };
+        let kept =
+            Kept::new(settings.folder.as_deref(), &context.adapter, bundle, form, *candidates.last().unwrap_or(&first));
+        if let Some(engine) = kept.read(&candidates).and_then(|choice| make(choice).ok()) {
+            return Ok(engine);
+        }
+        let timed = |choice| -> Result<_, GpuError> {
+            let mut engine = make(choice)?;
+            let time = tuner::time(&mut engine, bundle)?;
+            Ok((time, engine))
+        };
+        let mut best = timed(first)?;
+        for &choice in &candidates[1..] {
+            if let Ok(other) = timed(choice)
+                && other.0 < best.0
+            {
+                best = other;
+            }
+        }
+        kept.write(best.1.shared.choice);
+        Ok(best.1)
+    }
+
+    /// Moves a bundle's weights to a GPU.
+    fn load(
+        bundle: &Bundle,
+        form: Precision,
+        context: &Arc<Context>,
+        choice: Choice,
+        limit: Duration,
+    ) -> Result<Self, GpuError> {
         let load = |part| {
             let missing = || GpuError::Graph { part, reason: format!("the bundle has no {form} form of it") };
             let onnx = bundle.graph(part, form).ok_or_else(missing)?;
             let program = Program::compile(part, bundle.spec(), onnx)?;
-            Ok(Arc::new(Loaded::new(&context, program, settings.choice)?))
+            Ok(Arc::new(Loaded::new(context, program, choice)?))
         };
         let encoder = load(Part::Encoder)?;
         let decoder = bundle.spec().decoder().map(|_| load(Part::Decoder)).transpose()?;
         let grid = bundle.spec().grid();
         let tokens = (grid.len() + 1) * bundle.spec().encoder().width;
         let answer_bytes = (size_of::<f32>() * tokens.max(grid.len() * grid.patch_len())) as u64;
-        let choice = settings.choice;
-        let shared = Shared { context, encoder, decoder, choice, places: grid.len(), answer_bytes };
-        let mut engine = Self::of(Arc::new(shared), settings.limit)?;
-        golden::check(bundle, form, settings.choice.product, &mut engine)?;
-        Ok(engine)
+        let context = Arc::clone(context);
+        Self::of(Arc::new(Shared { context, encoder, decoder, choice, places: grid.len(), answer_bytes }), limit)
     }
 
     /// A second engine with the same weights on the same GPU.
@@ -118,9 +165,8 @@ impl Engine {
     }
 
     fn of(shared: Arc<Shared>, limit: Duration) -> Result<Self, GpuError> {
-        let mut pipelines = Pipelines::default();
         let parts = [Some(&shared.encoder), shared.decoder.as_ref()];
-        let plan = Plan::new(&shared.context, &mut pipelines, parts, shared.choice, shared.places)?;
+        let plan = Plan::new(&shared.context, parts, shared.choice, shared.places)?;
         let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
         let staging = shared.context.buffer("staging", shared.answer_bytes, usage);
         shared.context.check()?;

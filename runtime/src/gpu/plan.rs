@@ -1,5 +1,6 @@
 //! Operations to dispatches over buffers.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytemuck::bytes_of;
@@ -10,7 +11,7 @@ use wgpu::{
 
 use super::compile::{Kind, Operation, Program, Rows, Value};
 use super::context::Context;
-use super::kernels::{Kernel, Pipelines};
+use super::kernels::Kernel;
 use super::weights::{self, Packed, Product};
 use super::{GpuError, params};
 use crate::Step;
@@ -24,6 +25,12 @@ pub(super) struct Choice {
     pub(super) product: Product,
     /// Invocations along a side of a linear layer's tile.
     pub(super) side: u32,
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {side}×{side} tiles", self.product, side = 4 * self.side)
+    }
 }
 
 /// A part's operations, their weights on the GPU.
@@ -204,7 +211,6 @@ impl Plan {
     /// Makes the buffers and dispatches for up to `most` visible patches.
     pub(super) fn new(
         context: &Context,
-        pipelines: &mut Pipelines,
         parts: [Option<&Arc<Loaded>>; 2],
         choice: Choice,
         most: usize,
@@ -229,7 +235,7 @@ impl Plan {
         // a layer whose rows are quantized first is two
         let params =
             context.buffer("params", 2 * count as u64 * PARAMS_STRIDE, BufferUsages::UNIFORM | BufferUsages::COPY_DST);
-        let mut builder = Builder { context, pipelines, params: &params, choice, dispatches: Vec::new() };
+        let mut builder = Builder { context, params: &params, choice, dispatches: Vec::new() };
         let mut decoder = 0;
         for (at, (part, slots)) in parts.iter().zip(&placed).enumerate() {
             if at == 1 {
@@ -370,7 +376,6 @@ impl Layout<'_> {
 
 struct Builder<'a> {
     context: &'a Context,
-    pipelines: &'a mut Pipelines,
     params: &'a Buffer,
     choice: Choice,
     dispatches: Vec<Dispatch>,
@@ -423,7 +428,7 @@ impl Builder<'_> {
     }
 
     fn dispatch(&mut self, kernel: Kernel, work: Job, buffers: &[&Buffer]) -> Result<(), GpuError> {
-        let pipeline = self.pipelines.get(self.context, kernel)?;
+        let pipeline = self.context.pipeline(kernel)?;
         let offset = self.dispatches.len() as u64 * PARAMS_STRIDE;
         let size = std::num::NonZeroU64::new(work.params(0).len() as u64);
         let params = BindingResource::Buffer(BufferBinding { buffer: self.params, offset, size });

@@ -26,7 +26,7 @@ impl GpuModel {
         options: &Options,
         threads: &Threads,
     ) -> Result<Self, GpuError> {
-        let engine = Engine::new(bundle, form, Settings::floor(adapter, form))?;
+        let engine = Engine::new(bundle, form, &Settings::new(adapter, options.precision, options.half))?;
         Ok(Self { engine, bundle: bundle.clone(), options: *options, threads: threads.clone() })
     }
 

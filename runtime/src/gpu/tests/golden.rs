@@ -30,8 +30,8 @@ fn another_answer_than_the_golden_one_is_refused() {
     for field in ["quarter.tokens", "quarter.painted"] {
         for value in [1e3, f32::NAN] {
             let bundle = changed(field, value);
-            let settings = Settings::floor(None, Precision::Int8);
-            let refused = Engine::new(&bundle, Precision::Int8, settings).unwrap_err();
+            let settings = Settings { folder: None, ..Settings::new(None, Precision::Int8, false) };
+            let refused = Engine::new(&bundle, Precision::Int8, &settings).unwrap_err();
             assert!(matches!(refused, GpuError::Wrong { .. }), "{field}: {refused}");
         }
     }
@@ -41,6 +41,11 @@ fn another_answer_than_the_golden_one_is_refused() {
 #[ignore = "needs a GPU"]
 fn a_bundle_without_a_question_is_not_trusted_to_a_gpu() {
     let bundle = with_golden(&Bundle::open(TINY).unwrap(), Vec::new());
-    let refused = Engine::new(&bundle, Precision::Int8, Settings::floor(None, Precision::Int8)).unwrap_err();
+    let refused = Engine::new(
+        &bundle,
+        Precision::Int8,
+        &Settings { folder: None, ..Settings::new(None, Precision::Int8, false) },
+    )
+    .unwrap_err();
     assert!(matches!(refused, GpuError::Unchecked), "{refused}");
 }

@@ -11,7 +11,7 @@ use wgpu::{BindGroupDescriptor, BindGroupEntry, BufferUsages, CommandEncoderDesc
 use super::{contexts, relative_error};
 use crate::fuse::{Linear, Weights};
 use crate::gpu::context::Context;
-use crate::gpu::kernels::{Form, Kernel, Pipelines};
+use crate::gpu::kernels::{Form, Kernel};
 use crate::gpu::params;
 use crate::gpu::weights::{Packed, Product, bytes};
 use crate::reference;
@@ -25,7 +25,7 @@ fn run(
     out: &[f32],
     groups: [u32; 3],
 ) -> Vec<f32> {
-    let pipeline = Pipelines::default().get(context, kernel).unwrap();
+    let pipeline = context.pipeline(kernel).unwrap();
     let usage = BufferUsages::UNIFORM | BufferUsages::STORAGE | BufferUsages::COPY_DST | BufferUsages::COPY_SRC;
     let size = size_of_val(out) as u64;
     let mut buffers = Vec::new();

@@ -1,6 +1,8 @@
 //! The engine against the one on the CPU, on whatever GPU is there.
 
-use glimpse_models::{Bundle, Precision};
+use std::time::Instant;
+
+use glimpse_models::{Bundle, Part, Precision};
 use ndarray::Array2;
 
 use super::relative_error;
@@ -31,8 +33,8 @@ fn a_whole_model_answers_as_it_does_on_the_cpu() {
         let mut model = Model::load(&bundle, &Options { precision: cpu, ..Options::default() }).unwrap();
         for (level, side) in [(Level::Floor, 8), (Level::Full, 16)] {
             let settings =
-                Settings { level, choice: Choice { product, side }, ..Settings::floor(None, Precision::Int8) };
-            let mut engine = Engine::new(&bundle, Precision::Int8, settings).unwrap();
+                Settings { level, choice: Some(Choice { product, side }), ..Settings::new(None, cpu, false) };
+            let mut engine = Engine::new(&bundle, Precision::Int8, &settings).unwrap();
             for ratio in [0.0, 0.5, 0.97] {
                 let mask = Mask::random(grid, ratio, 3).unwrap();
                 let expected = model.encode(patches.view(), &mask).unwrap().to_owned();
@@ -46,4 +48,43 @@ fn a_whole_model_answers_as_it_does_on_the_cpu() {
             }
         }
     }
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn what_was_measured_once_is_not_measured_again() {
+    let bundle = Bundle::open(TINY).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let settings =
+        |precision, half| Settings { folder: Some(folder.path().join("gpu")), ..Settings::new(None, precision, half) };
+    let files = || -> Vec<_> {
+        let files = std::fs::read_dir(folder.path().join("gpu")).unwrap();
+        let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+        files.sort();
+        files
+    };
+    let start = Instant::now();
+    Engine::new(&bundle, Precision::Int8, &settings(Precision::Int8, false)).unwrap();
+    let tuning = start.elapsed();
+    let [kept] = files().try_into().unwrap();
+    let text = std::fs::read_to_string(&kept).unwrap();
+    assert!(text.contains(bundle.name()) && text.contains("tiles"), "{text}");
+
+    // a choice that was kept is taken, though it was not the fastest
+    let [key, _] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
+    std::fs::write(&kept, format!("{key}\nint8, 64×64 tiles\n")).unwrap();
+    let start = Instant::now();
+    let engine = Engine::new(&bundle, Precision::Int8, &settings(Precision::Int8, false)).unwrap();
+    assert!(engine.steps(Part::Encoder).iter().any(|step| step.detail.ends_with("192 → 576, int8")), "{tuning:?}");
+    assert!(start.elapsed() < tuning);
+    // another one's is not, nor is what was never among the choices
+    for text in [format!("other; {key}\nint8, 64×64 tiles\n"), format!("{key}\nf64, 64×64 tiles\n"), String::new()] {
+        std::fs::write(&kept, &text).unwrap();
+        Engine::new(&bundle, Precision::Int8, &settings(Precision::Int8, false)).unwrap();
+        let again = std::fs::read_to_string(&kept).unwrap();
+        assert!(again.starts_with(key) && again != text, "{again}");
+    }
+    // other arithmetic is another choice
+    Engine::new(&bundle, Precision::Int8, &settings(Precision::F32, true)).unwrap();
+    assert_eq!(files().len(), 2);
 }
