@@ -7,9 +7,9 @@ use glimpse_runtime::Device;
 /// Where encoder and decoder run.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct DeviceArgs {
-    /// Where the model runs: cpu, gpu for the first GPU, or gpu:N for another one (`glimpse info` lists them). A GPU that
-    /// cannot give the right answer is said, and the CPU gives it
-    #[arg(long, value_name = "cpu|gpu[:N]", default_value_t = Device::Cpu)]
+    /// Where the model runs: auto, where it was measured to be faster on this machine; cpu; gpu for the first GPU, or gpu:N
+    /// for another one (`glimpse info` lists them). A GPU that cannot give the right answer is said, and the CPU gives it
+    #[arg(long, value_name = "auto|cpu|gpu[:N]", default_value_t = Device::Cpu)]
     pub device: Device,
 
     /// On a GPU, keep the weights of --precision f32 as f16: half the memory, and answers within two thousandths
@@ -22,7 +22,7 @@ impl DeviceArgs {
     /// When an option would do nothing.
     pub fn check(&self, precision: Precision) -> Result<()> {
         ensure!(
-            !self.f16 || (self.device != Device::Cpu && precision == Precision::F32),
+            !self.f16 || (matches!(self.device, Device::Gpu(_)) && precision == Precision::F32),
             "--f16 is for --device gpu with --precision f32; here it would do nothing"
         );
         Ok(())

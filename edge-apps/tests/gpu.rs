@@ -76,7 +76,7 @@ fn a_gpu_gives_what_the_cpu_gives() {
     cache(&mut info);
     let info: Value = serde_json::from_slice(&info.assert().success().get_output().stdout).unwrap();
     let gpu = &info["machine"]["gpus"][0];
-    assert!(gpu["chosen"][0].as_str().unwrap().contains("glimpse-tiny: int8"), "{gpu}");
+    assert!(gpu["chosen"][0].as_str().unwrap().contains("glimpse-tiny, int8"), "{gpu}");
 }
 
 #[test]

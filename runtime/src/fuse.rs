@@ -28,7 +28,10 @@ use std::error::Error;
 use glimpse_models::onnx::{Bytes, DecodeError, GraphProto, Message as _, ModelProto, NodeProto};
 
 use self::graph::Replacement;
-pub(crate) use self::graph::{SLOT, Values, input, int, output, placeholder};
+pub(crate) use self::graph::Values;
+pub(crate) use self::graph::{SLOT, output, placeholder};
+#[cfg(feature = "gpu")]
+pub(crate) use self::graph::{input, int};
 pub(crate) use self::operators::{Attention, HeadsApart, LayerNorm, Linear, Operator, Weights};
 
 /// The operator that stands for ours in a graph.

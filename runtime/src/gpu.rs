@@ -34,3 +34,4 @@ mod weights;
 pub use adapters::{Adapter, adapters};
 pub(crate) use engine::{Engine, Input, Settings, Want};
 pub use error::GpuError;
+pub(crate) use tuner::{Kept, cache_folder};

@@ -7,6 +7,8 @@ use std::sync::{
 };
 
 use glimpse_kernels::Family;
+#[cfg(feature = "gpu")]
+mod auto;
 mod cpu;
 mod device;
 #[cfg(feature = "gpu")]
@@ -108,6 +110,13 @@ impl Model {
         let on_cpu = || CpuModel::load(bundle, form, options, threads).map(|model| Engine::Cpu(Box::new(model)));
         let (engine, fallback) = match options.device {
             Device::Cpu => (on_cpu()?, None),
+            #[cfg(feature = "gpu")]
+            Device::Auto => match auto::faster(bundle, form, options, threads, false)? {
+                Some(model) => (Engine::Gpu(Box::new(model)), None),
+                None => (on_cpu()?, None),
+            },
+            #[cfg(not(feature = "gpu"))]
+            Device::Auto => (on_cpu()?, None),
             #[cfg(feature = "gpu")]
             Device::Gpu(index) => match GpuModel::load(bundle, form, index, options, threads) {
                 Ok(model) => (Engine::Gpu(Box::new(model)), None),
@@ -426,6 +435,13 @@ impl Model {
         if let Engine::Gpu(model) = &self.engine {
             model.engine.lose();
         }
+    }
+
+    /// Whether a GPU was measured to be faster than the CPU, one that is a program among them.
+    #[cfg(test)]
+    pub(crate) fn is_faster_on_gpu(bundle: &Bundle, options: &Options) -> Result<bool> {
+        let form = form(bundle, options.precision);
+        Ok(auto::faster(bundle, form, options, &Threads::new(options.threads)?, true)?.is_some())
     }
 
     /// Sets how long a frame is waited for.

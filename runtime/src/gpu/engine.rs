@@ -44,7 +44,7 @@ impl Settings {
             half,
             level: Level::Full,
             choice: None,
-            folder: tuner::folder(),
+            folder: tuner::cache_folder(),
             limit: Duration::from_secs(10),
         }
     }
@@ -114,9 +114,10 @@ impl Engine {
         }
         let candidates = tuner::candidates(settings.precision, form, settings.half);
         let [first, ..] = candidates[..] else { return Err(GpuError::Unchecked) };
-        let kept =
-            Kept::new(settings.folder.as_deref(), &context.adapter, bundle, form, *candidates.last().unwrap_or(&first));
-        if let Some(engine) = kept.read(&candidates).and_then(|choice| make(choice).ok()) {
+        let question = format!("{}, {}", settings.precision, candidates.last().unwrap_or(&first).product);
+        let kept = Kept::new(settings.folder.as_deref(), &context.adapter, bundle, form, &question);
+        let known = kept.read().and_then(|known| candidates.iter().find(|candidate| candidate.to_string() == known));
+        if let Some(engine) = known.and_then(|&choice| make(choice).ok()) {
             return Ok(engine);
         }
         let timed = |choice| -> Result<_, GpuError> {
@@ -132,7 +133,7 @@ impl Engine {
                 best = other;
             }
         }
-        kept.write(best.1.shared.choice);
+        kept.write(&best.1.shared.choice.to_string());
         Ok(best.1)
     }
 

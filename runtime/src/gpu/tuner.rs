@@ -55,22 +55,22 @@ pub(super) fn time(engine: &mut Engine, bundle: &Bundle) -> Result<Duration, Gpu
     Ok(least)
 }
 
-/// What was chosen before.
+/// What was measured before.
 #[derive(Debug)]
-pub(super) struct Kept {
-    /// What the choice is for: one line.
+pub(crate) struct Kept {
+    /// The question, and what its answer depends on: one line.
     key: String,
     file: Option<PathBuf>,
 }
 
 impl Kept {
     /// The file for a model on a GPU, in a folder.
-    pub(super) fn new(
+    pub(crate) fn new(
         folder: Option<&Path>,
         adapter: &Adapter,
         bundle: &Bundle,
         form: Precision,
-        first: Choice,
+        question: &str,
     ) -> Self {
         let graph = |part| bundle.manifest().files().get(&BundleFile::Graph(part, form));
         let hashes: Vec<&str> = Part::ALL.iter().filter_map(|&part| Some(graph(part)?.sha256.as_str())).collect();
@@ -81,7 +81,7 @@ impl Kept {
             adapter.api,
             bundle.name(),
             &hashes.join(" "),
-            &first.product.to_string(),
+            question,
         ]
         .join("; ")
         .replace(['\n', '\r'], " ");
@@ -89,23 +89,23 @@ impl Kept {
         Self { key, file }
     }
 
-    /// The choice, if there is one of these that was made.
-    pub(super) fn read(&self, candidates: &[Choice]) -> Option<Choice> {
+    /// The answer, if there is one.
+    pub(crate) fn read(&self) -> Option<String> {
         let mut text = String::new();
         fs::File::open(self.file.as_ref()?).ok()?.take(MOST_BYTES).read_to_string(&mut text).ok()?;
-        let (key, choice) = text.split_once('\n')?;
-        candidates.iter().find(|candidate| key == self.key && choice.trim_end() == candidate.to_string()).copied()
+        let (key, answer) = text.split_once('\n')?;
+        (key == self.key).then(|| answer.trim_end().to_owned())
     }
 
-    /// Keeps a choice; where that cannot be, it is made again at the next start.
-    pub(super) fn write(&self, choice: Choice) {
+    /// Keeps an answer; where that cannot be, it is measured again at the next start.
+    pub(crate) fn write(&self, answer: &str) {
         let Some(file) = &self.file else { return };
         let write = || -> std::io::Result<()> {
             let folder = file.parent().unwrap_or(Path::new("."));
             fs::create_dir_all(folder)?;
             let aside = file.with_extension(format!("{}.part", std::process::id()));
             let mut written = fs::File::create(&aside)?;
-            writeln!(written, "{}\n{choice}", self.key)?;
+            writeln!(written, "{}\n{answer}", self.key)?;
             written.sync_all()?;
             fs::rename(&aside, file)
         };
@@ -116,19 +116,21 @@ impl Kept {
 }
 
 /// Where choices are kept: the user's cache folder.
-pub(super) fn folder() -> Option<PathBuf> {
+pub(crate) fn cache_folder() -> Option<PathBuf> {
     Some(dirs::cache_dir()?.join("glimpse").join("gpu"))
 }
 
 /// What was chosen for the models that ran on a GPU: a line each.
 pub(super) fn chosen(adapter: &Adapter) -> Vec<String> {
-    let files = folder().and_then(|folder| fs::read_dir(folder).ok());
+    let files = cache_folder().and_then(|folder| fs::read_dir(folder).ok());
     let text = |entry: std::io::Result<fs::DirEntry>| fs::read_to_string(entry.ok()?.path()).ok();
     let line = |text: String| {
         let (key, choice) = text.split_once('\n')?;
-        let [version, name, driver, _, bundle, ..] = key.split("; ").collect::<Vec<_>>()[..] else { return None };
+        let [version, name, driver, _, bundle, _, question] = key.split("; ").collect::<Vec<_>>()[..] else {
+            return None;
+        };
         let here = version == env!("CARGO_PKG_VERSION") && name == adapter.name && driver == adapter.driver;
-        here.then(|| format!("{bundle}: {}", choice.trim_end()))
+        here.then(|| format!("{bundle}, {question}: {}", choice.trim_end()))
     };
     let mut lines: Vec<String> = files.into_iter().flatten().filter_map(text).filter_map(line).collect();
     lines.sort();

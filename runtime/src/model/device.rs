@@ -6,6 +6,9 @@ use std::str::FromStr;
 /// Where a model runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Device {
+    /// Where it is faster: both are measured once on a machine, and the answer is kept in the user's cache folder. A program
+    /// that plays a GPU is not asked.
+    Auto,
     /// On the CPU.
     #[default]
     Cpu,
@@ -17,6 +20,7 @@ pub enum Device {
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Auto => f.write_str("auto"),
             Self::Cpu => f.write_str("cpu"),
             Self::Gpu(None) => f.write_str("gpu"),
             Self::Gpu(Some(index)) => write!(f, "gpu:{index}"),
@@ -28,8 +32,9 @@ impl FromStr for Device {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no device: it is cpu, gpu, or gpu:N for the N-th, the first being 0");
+        let wrong = || format!("`{text}` is no device: it is auto, cpu, gpu, or gpu:N for the N-th, the first being 0");
         match text.split_once(':') {
+            None if text == "auto" => Ok(Self::Auto),
             None if text == "cpu" => Ok(Self::Cpu),
             None if text == "gpu" => Ok(Self::Gpu(None)),
             Some(("gpu", index)) => index.parse().map(|index| Self::Gpu(Some(index))).map_err(|_| wrong()),
@@ -44,7 +49,7 @@ mod tests {
 
     #[test]
     fn a_device_reads_as_it_is_written() {
-        for device in [Device::Cpu, Device::Gpu(None), Device::Gpu(Some(0)), Device::Gpu(Some(12))] {
+        for device in [Device::Auto, Device::Cpu, Device::Gpu(None), Device::Gpu(Some(0)), Device::Gpu(Some(12))] {
             assert_eq!(device.to_string().parse(), Ok(device));
         }
         for text in ["", "gpu:", "gpu:x", "gpu:-1", "cpu:1", "GPU"] {

@@ -92,3 +92,19 @@ fn a_frame_is_computed_though_the_gpu_does_not_end() {
     assert_eq!(model.encode(patches.view(), &mask).unwrap(), cpu.encode(patches.view(), &mask).unwrap());
     assert!(matches!(model.fallback(), Some(GpuError::TimedOut { .. })), "{:?}", model.fallback());
 }
+
+#[test]
+#[ignore = "needs a GPU"]
+fn the_faster_of_cpu_and_gpu_is_taken_and_a_program_is_not_asked() {
+    let bundle = Bundle::open(TINY).unwrap();
+    let options = options(Device::Auto);
+    let model = Model::load(&bundle, &options).unwrap();
+    let is_software = |adapter: &crate::Adapter| adapter.is_software();
+    assert!(model.fallback().is_none() && !model.gpu().is_some_and(is_software));
+    let measured = Model::is_faster_on_gpu(&bundle, &options).unwrap();
+    // kept, and read again
+    assert_eq!(Model::is_faster_on_gpu(&bundle, &options).unwrap(), measured);
+    let first = &crate::adapters()[0];
+    let answer = if measured { "cpu or gpu: gpu" } else { "cpu or gpu: cpu" };
+    assert!(first.chosen().iter().any(|line| line.ends_with(answer)), "{:?}", first.chosen());
+}
