@@ -437,6 +437,14 @@ impl Model {
         }
     }
 
+    /// Has the GPU run out of memory.
+    #[cfg(test)]
+    pub(crate) fn exhaust_gpu(&self) {
+        if let Engine::Gpu(model) = &self.engine {
+            model.engine.exhaust();
+        }
+    }
+
     /// Whether a GPU was measured to be faster than the CPU, one that is a program among them.
     #[cfg(test)]
     pub(crate) fn is_faster_on_gpu(bundle: &Bundle, options: &Options) -> Result<bool> {

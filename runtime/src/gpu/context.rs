@@ -89,6 +89,12 @@ impl Context {
         self.trouble.get().map_or(Ok(()), Err)
     }
 
+    /// Has wgpu say that something went wrong.
+    #[cfg(test)]
+    pub(super) fn fail(&self, error: wgpu::Error) {
+        self.trouble.add(of_wgpu(error));
+    }
+
     /// Waits until all that was submitted is done.
     pub(super) fn wait(&self, limit: Duration) -> Result<(), GpuError> {
         let polled = self.device.poll(PollType::Wait { submission_index: None, timeout: Some(limit) });

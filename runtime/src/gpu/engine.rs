@@ -198,6 +198,12 @@ impl Engine {
         self.shared.context.device.destroy();
     }
 
+    /// Has wgpu say that there is no memory left: none of the drivers at hand can be brought to it.
+    #[cfg(test)]
+    pub(crate) fn exhaust(&self) {
+        self.shared.context.fail(wgpu::Error::OutOfMemory { source: "no memory left".into() });
+    }
+
     /// Sets how long a frame is waited for.
     #[cfg(test)]
     pub(crate) fn set_limit(&mut self, limit: Duration) {

@@ -85,6 +85,16 @@ fn a_frame_is_computed_though_the_gpu_is_lost() {
 
 #[test]
 #[ignore = "needs a GPU"]
+fn a_frame_is_computed_though_the_gpu_has_no_memory_left() {
+    let [mut model, mut cpu] = models(Device::Gpu(None));
+    let (mask, patches) = (Mask::random(cpu.grid(), 0.5, 1).unwrap(), frame(&cpu, 0.3));
+    model.exhaust_gpu();
+    assert_eq!(model.encode(patches.view(), &mask).unwrap(), cpu.encode(patches.view(), &mask).unwrap());
+    assert!(matches!(model.fallback(), Some(GpuError::Memory { .. })), "{:?}", model.fallback());
+}
+
+#[test]
+#[ignore = "needs a GPU"]
 fn a_frame_is_computed_though_the_gpu_does_not_end() {
     let [mut model, mut cpu] = models(Device::Gpu(None));
     let (mask, patches) = (Mask::all_visible(cpu.grid()), frame(&cpu, 0.3));
