@@ -103,7 +103,7 @@ pub fn base_patches(spec: &ModelSpec, patches: ArrayView2<f32>, mask: &Mask) -> 
 }
 
 /// The values of each row of a patch's pixels, and where the pixels stand in a plane of the picture.
-fn rows(grid: PatchGrid, index: usize) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
+pub(crate) fn rows(grid: PatchGrid, index: usize) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
     let (side, (row, col)) = (grid.patch(), grid.position(index));
     (0..side).map(move |y| {
         let start = (row * side + y) * grid.width() + col * side;

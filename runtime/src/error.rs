@@ -145,6 +145,13 @@ pub enum Error {
         bundle: String,
     },
 
+    /// Frames are given faster than their answers are taken.
+    #[error("{most} frames are under way: take the answer of one before you give another")]
+    UnderWay {
+        /// How many may be.
+        most: usize,
+    },
+
     /// There is nothing to paint.
     #[error("the hole is empty: none of the {height_px}×{width_px} pixels is to be painted")]
     EmptyHole {

@@ -11,10 +11,17 @@
 //! | `params.rs` | the shaders' parameters, field by field |
 //! | `compile.rs` | a fused graph to operations over values |
 //! | `weights.rs` | weights in the shaders' order |
+//! | `loaded.rs` | a part's operations, their weights on the GPU |
+//! | `layout.rs` | which values share a buffer |
+//! | `jobs.rs` | what a dispatch does |
+//! | `sequence.rs` | dispatches one after another |
 //! | `plan.rs` | operations to dispatches over buffers |
-//! | `engine.rs` | frames through the dispatches |
+//! | `taps.rs` | resizing in fixed point |
+//! | `frames.rs` | a camera's frame to patches, and painted patches to a picture |
+//! | `engine.rs` | tasks through the dispatches |
 //! | `golden.rs` | a model's right answers, asked for before it is trusted |
 //! | `tuner.rs` | which kernels are fastest, measured once |
+//! | `kept.rs` | what was measured, from start to start |
 //! | `error.rs` | what can go wrong |
 
 mod adapters;
@@ -22,16 +29,24 @@ mod compile;
 mod context;
 mod engine;
 mod error;
+mod frames;
 mod golden;
+mod jobs;
+mod kept;
 mod kernels;
+mod layout;
+mod loaded;
 mod params;
 mod plan;
+mod sequence;
+mod taps;
 #[cfg(test)]
 mod tests;
 mod tuner;
 mod weights;
 
 pub use adapters::{Adapter, adapters};
-pub(crate) use engine::{Engine, Input, Settings, Want};
+pub(crate) use engine::{Answer, Engine, Settings, Task};
 pub use error::GpuError;
-pub(crate) use tuner::{Kept, cache_folder};
+pub(crate) use kept::{Kept, cache_folder};
+pub(crate) use tuner::least_time;

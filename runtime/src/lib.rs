@@ -32,6 +32,7 @@
 //! | `patchify.rs` | [`patchify`], [`unpatchify`]: an image to patches, and back |
 //! | `mask.rs` | [`Mask`]: which patches are visible |
 //! | `model.rs` | [`Model`]: patches to features or to all patches |
+//! | `stream.rs` | [`Stream`]: a camera's frames through a model |
 //! | `graph.rs` | [`Graph`]: any ONNX file, run by the same engine |
 //! | `pool.rs` | [`Pool`]: all of a picture's tokens to one row |
 //! | `fuse.rs` | groups of a graph's operators, made into one of ours each |
@@ -70,6 +71,7 @@ mod patchify;
 mod pool;
 mod preprocess;
 pub mod reference;
+mod stream;
 
 pub use base::{BaseSolver, base_patches};
 pub use composite::composite;
@@ -86,3 +88,4 @@ pub use model::{Device, Model, Options};
 pub use patchify::{patchify, patchify_into, unpatchify};
 pub use pool::Pool;
 pub use preprocess::{PREPROCESS_VERSION, Preprocessor, resize};
+pub use stream::{Answer, Give, Stream};

@@ -1,19 +1,16 @@
 //! A bundle's model, ready to run.
 
 #[cfg(feature = "gpu")]
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
-
-use glimpse_kernels::Family;
-#[cfg(feature = "gpu")]
 mod auto;
 mod cpu;
 mod device;
 #[cfg(feature = "gpu")]
 mod gpu;
 
+#[cfg(feature = "gpu")]
+use std::sync::{Arc, atomic::AtomicBool};
+
+use glimpse_kernels::Family;
 use glimpse_models::{Base, Bundle, ModelSpec, Part, PatchGrid, Precision};
 use ndarray::{Array2, ArrayView1, ArrayView2};
 #[cfg(feature = "gpu")]
@@ -111,7 +108,7 @@ impl Model {
         let (engine, fallback) = match options.device {
             Device::Cpu => (on_cpu()?, None),
             #[cfg(feature = "gpu")]
-            Device::Auto => match auto::faster(bundle, form, options, threads, false)? {
+            Device::Auto => match auto::Question::new(bundle, form, options, threads).answer()? {
                 Some(model) => (Engine::Gpu(Box::new(model)), None),
                 None => (on_cpu()?, None),
             },
@@ -247,7 +244,7 @@ impl Model {
         let shape = self.tokens_shape(mask);
         #[cfg(feature = "gpu")]
         if self.on_gpu(|model| model.encode(patches, mask))? {
-            return self.gpu_answer("tokens", shape);
+            return self.gpu_answer(Part::Encoder, shape);
         }
         let cpu = self.cpu()?;
         let tokens = cpu.tokens(patches, mask)?;
@@ -270,9 +267,7 @@ impl Model {
         if self.spec.base() == Base::Zero {
             return self.predict(patches, mask);
         }
-        let shape = (self.spec.grid().len(), self.spec.grid().patch_len());
-        let mut painted = self.painted.take().unwrap_or_else(|| Array2::zeros(shape));
-        self.base.solve(patches, mask, painted.view_mut())?;
+        let mut painted = self.upon(patches, mask)?;
         base::add(self.predict(patches, mask)?, &mut painted);
         Ok(self.painted.insert(painted).view())
     }
@@ -289,7 +284,7 @@ impl Model {
         let shape = self.painted_shape()?;
         #[cfg(feature = "gpu")]
         if self.on_gpu(|model| model.predict(patches, mask))? {
-            return self.gpu_answer("painted", shape);
+            return self.gpu_answer(Part::Decoder, shape);
         }
         let cpu = self.cpu()?;
         let tokens = cpu.tokens(patches, mask)?;
@@ -311,12 +306,48 @@ impl Model {
         let shape = self.painted_shape()?;
         #[cfg(feature = "gpu")]
         if self.on_gpu(|model| model.decode(tokens, mask))? {
-            return self.gpu_answer("painted", shape);
+            return self.gpu_answer(Part::Decoder, shape);
         }
         let cpu = self.cpu()?;
         let tokens = cpu.tokens_from(tokens)?;
         let painted = cpu.painted(tokens, mask)?;
         cpu.lend(Part::Decoder, painted, shape)
+    }
+
+    /// [`Model::reconstruct`] from the tokens that [`Model::encode`] gave of the same patches and mask.
+    ///
+    /// # Shapes
+    /// - `tokens`: `[N+1, C]`; `patches`: `[L, P·P·3]`
+    /// - returns `[L, P·P·3]`, valid until the next call
+    ///
+    /// # Errors
+    /// As [`Model::reconstruct`].
+    pub fn reconstruct_from(
+        &mut self,
+        tokens: ArrayView2<f32>,
+        patches: ArrayView2<f32>,
+        mask: &Mask,
+    ) -> Result<ArrayView2<'_, f32>> {
+        if self.spec.base() == Base::Zero {
+            return self.decode(tokens, mask);
+        }
+        let mut painted = self.upon(patches, mask)?;
+        base::add(self.decode(tokens, mask)?, &mut painted);
+        Ok(self.painted.insert(painted).view())
+    }
+
+    /// What the decoder's answer is added to.
+    fn upon(&mut self, patches: ArrayView2<f32>, mask: &Mask) -> Result<Array2<f32>> {
+        let shape = (self.spec.grid().len(), self.spec.grid().patch_len());
+        let mut base = self.painted.take().unwrap_or_else(|| Array2::zeros(shape));
+        self.base.solve(patches, mask, base.view_mut())?;
+        Ok(base)
+    }
+
+    /// # Errors
+    /// [`Error::DecoderMissing`] or [`Error::NormalizedPixels`] if the model cannot paint.
+    pub(crate) fn check_paints(&self) -> Result<()> {
+        check_paints(&self.bundle, &self.spec)
     }
 
     /// A number for each class that the model was fine-tuned to tell apart, the largest for the likeliest; the bundle's
@@ -352,7 +383,7 @@ impl Model {
         if self.on_gpu(|model| model.encode(patches, mask))? {
             let failed = classifier_engine(&self.bundle, "running");
             let shape = self.tokens_shape(mask);
-            let tokens = self.gpu_answer("tokens", shape)?;
+            let tokens = self.gpu_answer(Part::Encoder, shape)?;
             let tensor = Tensor::from_shape(&shape, tokens.as_slice().unwrap_or_default()).map_err(failed)?;
             return Ok(tensor.into_tvalue());
         }
@@ -397,68 +428,17 @@ impl Model {
     }
 }
 
-/// What has to do with a GPU.
-#[cfg(feature = "gpu")]
-impl Model {
-    /// Has the GPU work, if there is one: whether it did. Where it fails, that is said once, and the CPU takes its place from
-    /// here on.
-    fn on_gpu(&mut self, work: impl FnOnce(&mut GpuModel) -> Result<(), GpuError>) -> Result<bool> {
-        let Engine::Gpu(model) = &mut self.engine else { return Ok(false) };
-        let Err(error) = work(model) else { return Ok(true) };
-        self.fallback = Some(error);
-        self.warn();
-        self.cpu().map(|_| false)
+/// # Errors
+/// [`Error::DecoderMissing`] or [`Error::NormalizedPixels`] if a model cannot paint.
+pub(crate) fn check_paints(bundle: &str, spec: &ModelSpec) -> Result<()> {
+    let name = || bundle.to_owned();
+    if spec.decoder().is_none() {
+        return Err(Error::DecoderMissing { bundle: name() });
     }
-
-    /// The GPU's last answer.
-    fn gpu_answer(&self, what: &'static str, shape: [usize; 2]) -> Result<ArrayView2<'_, f32>> {
-        let answer = match &self.engine {
-            Engine::Gpu(model) => model.answer(),
-            Engine::Cpu(_) => &[],
-        };
-        let other = |_| Error::Shape { what, expected: shape.to_vec(), got: vec![answer.len()] };
-        ArrayView2::from_shape(shape, answer).map_err(other)
+    if spec.norm_pix() {
+        return Err(Error::NormalizedPixels { bundle: name() });
     }
-
-    /// Says why the CPU takes the GPU's place, if it does and that was not said.
-    fn warn(&self) {
-        if let Some(error) = &self.fallback
-            && !self.said.swap(true, Ordering::Relaxed)
-        {
-            log::warn!("{error}; bundle `{}` runs on the CPU instead", self.bundle);
-        }
-    }
-
-    /// Takes the GPU away, as a reset or a crash of the driver does.
-    #[cfg(test)]
-    pub(crate) fn lose_gpu(&self) {
-        if let Engine::Gpu(model) = &self.engine {
-            model.engine.lose();
-        }
-    }
-
-    /// Has the GPU run out of memory.
-    #[cfg(test)]
-    pub(crate) fn exhaust_gpu(&self) {
-        if let Engine::Gpu(model) = &self.engine {
-            model.engine.exhaust();
-        }
-    }
-
-    /// Whether a GPU was measured to be faster than the CPU, one that is a program among them.
-    #[cfg(test)]
-    pub(crate) fn is_faster_on_gpu(bundle: &Bundle, options: &Options) -> Result<bool> {
-        let form = form(bundle, options.precision);
-        Ok(auto::faster(bundle, form, options, &Threads::new(options.threads)?, true)?.is_some())
-    }
-
-    /// Sets how long a frame is waited for.
-    #[cfg(test)]
-    pub(crate) fn set_gpu_limit(&mut self, limit: std::time::Duration) {
-        if let Engine::Gpu(model) = &mut self.engine {
-            model.engine.set_limit(limit);
-        }
-    }
+    Ok(())
 }
 
 /// The form of the weights that is loaded where `asked` is asked for.

@@ -99,6 +99,11 @@ impl Preprocessor {
         Ok(())
     }
 
+    /// The last frame in the model's size: `[S, S, 3]`.
+    pub(crate) fn resized(&self) -> ArrayView3<'_, u8> {
+        self.resized.view()
+    }
+
     /// Undoes the normalization and rounds to bytes; what lies outside 0 to 255 is cut off.
     ///
     /// # Shapes

@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | `normalize.rs` | bytes to normalized values |
 //! | `patchify.rs` | between an image and its patches |
+//! | `planes.rs`, `composite.rs` | a picture with hidden patches, and with painted ones |
 //! | `pixels.rs` | hidden pixels to hidden patches |
 //! | `linear.rs`, `layer_norm.rs`, `gelu.rs`, `attention.rs` | a transformer's operators |
 //! | `place.rs`, `restore.rs` | what stands before a model's first block |
@@ -18,6 +19,7 @@
 
 mod attention;
 mod classifier;
+mod composite;
 mod gelu;
 mod layer_norm;
 mod linear;
@@ -25,6 +27,7 @@ mod normalize;
 mod patchify;
 mod pixels;
 mod place;
+mod planes;
 mod restore;
 pub mod tolerance;
 mod transformer;
@@ -32,6 +35,7 @@ mod weights;
 
 pub use attention::attention;
 pub use classifier::classifier;
+pub use composite::composite;
 pub use gelu::gelu;
 pub use layer_norm::layer_norm;
 pub use linear::linear;
@@ -39,6 +43,7 @@ pub use normalize::normalize;
 pub use patchify::{patchify, unpatchify};
 pub use pixels::hidden_from_pixels;
 pub use place::place;
+pub use planes::planes;
 pub use restore::restore;
 pub use transformer::{decoder, encoder};
 pub use weights::Weights;

@@ -2,7 +2,7 @@
 
 use wgpu::{Backends, DeviceType, Instance, InstanceDescriptor};
 
-use super::tuner;
+use super::kept;
 
 /// A GPU, or a program that plays one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl Adapter {
     /// Which kernels were measured to be fastest, for each model that has run on it.
     #[must_use]
     pub fn chosen(&self) -> Vec<String> {
-        tuner::chosen(self)
+        kept::chosen(self)
     }
 
     /// Whether it is a program on the CPU.

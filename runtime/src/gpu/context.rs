@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use wgpu::{
     Buffer, BufferDescriptor, BufferUsages, ComputePipeline, Device, DeviceDescriptor, Features, Limits, PollType,
-    Queue,
+    Queue, SubmissionIndex,
 };
 
 use super::GpuError;
@@ -95,9 +95,9 @@ impl Context {
         self.trouble.add(of_wgpu(error));
     }
 
-    /// Waits until all that was submitted is done.
-    pub(super) fn wait(&self, limit: Duration) -> Result<(), GpuError> {
-        let polled = self.device.poll(PollType::Wait { submission_index: None, timeout: Some(limit) });
+    /// Waits until what was submitted is done.
+    pub(super) fn wait(&self, submission: SubmissionIndex, limit: Duration) -> Result<(), GpuError> {
+        let polled = self.device.poll(PollType::Wait { submission_index: Some(submission), timeout: Some(limit) });
         self.check()?;
         polled.map(|_| ()).map_err(|error| match error {
             wgpu::PollError::Timeout => GpuError::TimedOut { limit },

@@ -1,20 +1,25 @@
 //! Frames through the dispatches.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use glimpse_models::{Bundle, Part, Precision};
-use ndarray::ArrayView2;
-use wgpu::{Buffer, BufferUsages, CommandEncoderDescriptor, ComputePassDescriptor, MapMode};
+use glimpse_models::{Bundle, ModelSpec, Part, Precision};
+use ndarray::{ArrayView2, ArrayView3};
+use wgpu::{Buffer, BufferUsages, CommandEncoderDescriptor, ComputePassDescriptor, MapMode, SubmissionIndex};
 
 use super::adapters::Adapter;
 use super::compile::Program;
 use super::context::{Context, Level};
-use super::plan::{Choice, Loaded, Plan, Stretch};
-use super::tuner::{self, Kept};
-use super::{GpuError, golden};
-use crate::{Mask, Step};
+use super::frames::Frames;
+use super::loaded::Loaded;
+use super::plan::{Choice, Plan, Stretch};
+use super::{GpuError, golden, kept, tuner};
+use crate::{Give, Mask, Step, Stream};
+
+/// Tasks that may be under way at a time.
+const UNDER_WAY: usize = Stream::MOST;
 
 /// How a model is brought to a GPU.
 #[derive(Debug, Clone)]
@@ -44,28 +49,34 @@ impl Settings {
             half,
             level: Level::Full,
             choice: None,
-            folder: tuner::cache_folder(),
+            folder: kept::cache_folder(),
             limit: Duration::from_secs(10),
         }
     }
 }
 
-/// What a frame begins with.
+/// What is to be done.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Input<'a> {
-    /// `[L, P·P·3]`, of which the visible ones are read
-    Patches(ArrayView2<'a, f32>),
-    /// `[N+1, C]`
-    Tokens(ArrayView2<'a, f32>),
+pub(crate) enum Task<'a> {
+    /// Patches to tokens: `[L, P·P·3]`, of which the visible ones are read.
+    Encode(ArrayView2<'a, f32>),
+    /// Patches to all patches.
+    Predict(ArrayView2<'a, f32>),
+    /// Tokens, `[N+1, C]`, to all patches.
+    Decode(ArrayView2<'a, f32>),
+    /// A frame, `[H, W, 3 or 4]`, to what is asked for.
+    Frame(ArrayView3<'a, u8>, Give),
 }
 
-/// What a frame is to give.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Want {
+/// What came back of a task; empty what was not asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
     /// `[N+1, C]`
-    Tokens,
+    pub(crate) tokens: Vec<f32>,
     /// `[L, P·P·3]`
-    Painted,
+    pub(crate) painted: Vec<f32>,
+    /// `[S, S, 4]`
+    pub(crate) picture: Vec<u8>,
 }
 
 /// A model on a GPU.
@@ -73,10 +84,24 @@ pub(crate) enum Want {
 pub(crate) struct Engine {
     shared: Arc<Shared>,
     plan: Plan,
-    staging: Buffer,
+    frames: Frames,
+    /// Where answers come back, in turn.
+    staging: [Buffer; UNDER_WAY],
+    next: usize,
+    flights: VecDeque<Flight>,
     rows: Vec<f32>,
-    answer: Vec<f32>,
+    indices: Vec<u32>,
+    answer: Answer,
     limit: Duration,
+}
+
+/// A task under way.
+#[derive(Debug)]
+struct Flight {
+    staging: usize,
+    /// Bytes of tokens, of painted patches, of a picture: one after another.
+    bytes: [usize; 3],
+    submission: SubmissionIndex,
 }
 
 /// What twins have in common.
@@ -86,10 +111,8 @@ struct Shared {
     encoder: Arc<Loaded>,
     decoder: Option<Arc<Loaded>>,
     choice: Choice,
-    /// `L`
-    places: usize,
-    /// Bytes of the largest answer.
-    answer_bytes: u64,
+    form: Precision,
+    spec: ModelSpec,
 }
 
 impl Engine {
@@ -109,32 +132,10 @@ impl Engine {
             golden::check(bundle, form, choice.product, &mut engine)?;
             Ok(engine)
         };
-        if let Some(choice) = settings.choice {
-            return make(choice);
+        match settings.choice {
+            Some(choice) => make(choice),
+            None => tuner::fastest(bundle, form, &context.adapter, settings, make),
         }
-        let candidates = tuner::candidates(settings.precision, form, settings.half);
-        let [first, ..] = candidates[..] else { return Err(GpuError::Unchecked) };
-        let question = format!("{}, {}", settings.precision, candidates.last().unwrap_or(&first).product);
-        let kept = Kept::new(settings.folder.as_deref(), &context.adapter, bundle, form, &question);
-        let known = kept.read().and_then(|known| candidates.iter().find(|candidate| candidate.to_string() == known));
-        if let Some(engine) = known.and_then(|&choice| make(choice).ok()) {
-            return Ok(engine);
-        }
-        let timed = |choice| -> Result<_, GpuError> {
-            let mut engine = make(choice)?;
-            let time = tuner::time(&mut engine, bundle)?;
-            Ok((time, engine))
-        };
-        let mut best = timed(first)?;
-        for &choice in &candidates[1..] {
-            if let Ok(other) = timed(choice)
-                && other.0 < best.0
-            {
-                best = other;
-            }
-        }
-        kept.write(&best.1.shared.choice.to_string());
-        Ok(best.1)
     }
 
     /// Moves a bundle's weights to a GPU.
@@ -153,11 +154,8 @@ impl Engine {
         };
         let encoder = load(Part::Encoder)?;
         let decoder = bundle.spec().decoder().map(|_| load(Part::Decoder)).transpose()?;
-        let grid = bundle.spec().grid();
-        let tokens = (grid.len() + 1) * bundle.spec().encoder().width;
-        let answer_bytes = (size_of::<f32>() * tokens.max(grid.len() * grid.patch_len())) as u64;
-        let context = Arc::clone(context);
-        Self::of(Arc::new(Shared { context, encoder, decoder, choice, places: grid.len(), answer_bytes }), limit)
+        let (context, spec) = (Arc::clone(context), *bundle.spec());
+        Self::of(Arc::new(Shared { context, encoder, decoder, choice, form, spec }), limit)
     }
 
     /// A second engine with the same weights on the same GPU.
@@ -166,12 +164,26 @@ impl Engine {
     }
 
     fn of(shared: Arc<Shared>, limit: Duration) -> Result<Self, GpuError> {
+        let (context, spec) = (&shared.context, &shared.spec);
         let parts = [Some(&shared.encoder), shared.decoder.as_ref()];
-        let plan = Plan::new(&shared.context, parts, shared.choice, shared.places)?;
+        let plan = Plan::new(context, parts, shared.choice, spec.grid().len())?;
+        let frames = Frames::new(context, spec);
         let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
-        let staging = shared.context.buffer("staging", shared.answer_bytes, usage);
-        shared.context.check()?;
-        Ok(Self { shared, plan, staging, rows: Vec::new(), answer: Vec::new(), limit })
+        let most = shared.bytes(spec.grid().len()).iter().sum::<usize>() as u64;
+        let staging = std::array::from_fn(|_| context.buffer("staging", most, usage));
+        context.check()?;
+        Ok(Self {
+            shared,
+            plan,
+            frames,
+            staging,
+            next: 0,
+            flights: VecDeque::with_capacity(UNDER_WAY),
+            rows: Vec::new(),
+            indices: Vec::new(),
+            answer: Answer::default(),
+            limit,
+        })
     }
 
     /// The GPU.
@@ -188,7 +200,7 @@ impl Engine {
     }
 
     /// The last answer.
-    pub(crate) fn answer(&self) -> &[f32] {
+    pub(crate) fn answer(&self) -> &Answer {
         &self.answer
     }
 
@@ -210,65 +222,137 @@ impl Engine {
         self.limit = limit;
     }
 
-    /// Runs a frame: one submission, and one answer that comes back.
+    /// Does a task: one submission, and one answer that comes back.
     ///
     /// # Errors
     /// When the GPU gives none.
-    pub(crate) fn run(&mut self, input: Input, mask: &Mask, want: Want) -> Result<&[f32], GpuError> {
+    pub(crate) fn run(&mut self, task: Task, mask: &Mask) -> Result<&Answer, GpuError> {
+        self.submit(task, mask)?;
+        self.receive()
+    }
+
+    /// The largest relative error of tokens that is allowed.
+    pub(crate) fn tolerance(&self) -> f64 {
+        golden::limits(self.shared.form, self.shared.choice.product)[0]
+    }
+
+    /// Whether a frame of so many bytes can be given to the GPU.
+    pub(crate) fn takes(&self, frame_bytes: usize) -> bool {
+        let limits = self.shared.context.device.limits();
+        frame_bytes as u64 <= limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
+    }
+
+    /// Begins a task, of which [`Stream::MOST`] may be under way.
+    ///
+    /// # Errors
+    /// When the GPU does not take it.
+    pub(crate) fn submit(&mut self, task: Task, mask: &Mask) -> Result<(), GpuError> {
         let context = &self.shared.context;
         context.check()?;
         let visible = mask.visible().len();
-        self.plan.set_visible(context, visible);
+        self.plan.sequence.set_visible(context, visible);
+        let [tokens, painted, picture] = self.shared.bytes(visible);
+        let stretch = match task {
+            Task::Encode(_) | Task::Frame(_, Give::Tokens) => Stretch::Encode,
+            Task::Predict(_) | Task::Frame(..) => Stretch::Both,
+            Task::Decode(_) => Stretch::Decode,
+        };
+        let bytes = match task {
+            Task::Encode(_) | Task::Frame(_, Give::Tokens) => [tokens, 0, 0],
+            Task::Predict(_) | Task::Decode(_) => [0, painted, 0],
+            Task::Frame(_, Give::Picture) => [0, 0, picture],
+            Task::Frame(_, Give::Both) => [tokens, 0, picture],
+        };
+
+        if stretch != Stretch::Decode {
+            self.indices.clear();
+            self.indices.extend(mask.visible().iter().map(|&place| place as u32));
+            context.queue.write_buffer(&self.plan.positions, 0, bytemuck::cast_slice(&self.indices));
+        }
+        if stretch != Stretch::Encode {
+            self.indices.clear();
+            self.indices.extend(mask.restore().iter().map(|&place| place as u32));
+            context.queue.write_buffer(&self.plan.restore, 0, bytemuck::cast_slice(&self.indices));
+        }
         self.rows.clear();
-        let stretch = match (input, want) {
-            (Input::Patches(patches), want) => {
+        match task {
+            Task::Encode(patches) | Task::Predict(patches) => {
                 for &index in mask.visible() {
                     self.rows.extend(patches.row(index));
                 }
                 context.queue.write_buffer(&self.plan.patches, 0, bytemuck::cast_slice(&self.rows));
-                let positions: Vec<u32> = mask.visible().iter().map(|&place| place as u32).collect();
-                context.queue.write_buffer(&self.plan.positions, 0, bytemuck::cast_slice(&positions));
-                if want == Want::Tokens { Stretch::Encode } else { Stretch::Both }
             }
-            (Input::Tokens(tokens), _) => {
+            Task::Decode(tokens) => {
                 self.rows.extend(tokens);
                 context.queue.write_buffer(&self.plan.tokens, 0, bytemuck::cast_slice(&self.rows));
-                Stretch::Decode
             }
-        };
-        let answer = match (want, &self.plan.painted) {
-            (Want::Painted, Some(painted)) => {
-                let order: Vec<u32> = mask.restore().iter().map(|&place| place as u32).collect();
-                context.queue.write_buffer(&self.plan.restore, 0, bytemuck::cast_slice(&order));
-                painted
+            Task::Frame(frame, give) => {
+                self.frames.take(context, &self.plan, frame, mask)?;
+                if give.picture() {
+                    self.frames.hide(context, &self.plan, mask, &mut self.indices)?;
+                }
             }
-            _ => &self.plan.tokens,
-        };
-        let bytes = match want {
-            Want::Tokens => (visible + 1) * self.shared.token_bytes(),
-            Want::Painted => answer.size() as usize,
-        };
+        }
+
         let mut encoder = context.device.create_command_encoder(&CommandEncoderDescriptor { label: None });
         let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor { label: None, timestamp_writes: None });
-        self.plan.record(&mut pass, stretch);
+        if matches!(task, Task::Frame(..)) {
+            self.frames.record_front(&mut pass);
+        }
+        self.plan.sequence.record(&mut pass, self.plan.dispatches(stretch));
+        if bytes[2] > 0 {
+            self.frames.record_back(&mut pass);
+        }
         drop(pass);
-        encoder.copy_buffer_to_buffer(answer, 0, &self.staging, 0, bytes as u64);
-        context.queue.submit([encoder.finish()]);
-        let slice = self.staging.slice(..bytes as u64);
-        slice.map_async(MapMode::Read, |_| ());
-        context.wait(self.limit)?;
+        let staging = &self.staging[self.next];
+        let mut at = 0;
+        for (buffer, bytes) in
+            [Some(&self.plan.tokens), self.plan.painted.as_ref(), self.frames.picture()].into_iter().zip(bytes)
+        {
+            if let Some(buffer) = buffer
+                && bytes > 0
+            {
+                encoder.copy_buffer_to_buffer(buffer, 0, staging, at as u64, bytes as u64);
+                at += bytes;
+            }
+        }
+        let submission = context.queue.submit([encoder.finish()]);
+        staging.slice(..at as u64).map_async(MapMode::Read, |_| ());
+        self.flights.push_back(Flight { staging: self.next, bytes, submission });
+        self.next = (self.next + 1) % UNDER_WAY;
+        Ok(())
+    }
+
+    /// Waits for the task that was begun first.
+    ///
+    /// # Errors
+    /// When the GPU gives no answer, or none is under way.
+    pub(crate) fn receive(&mut self) -> Result<&Answer, GpuError> {
+        let idle = || GpuError::Refused { reason: "nothing is under way".to_owned() };
+        let Flight { staging, bytes, submission } = self.flights.pop_front().ok_or_else(idle)?;
+        self.shared.context.wait(submission, self.limit)?;
+        let staging = &self.staging[staging];
+        let slice = staging.slice(..bytes.iter().sum::<usize>() as u64);
         let mapped = slice.get_mapped_range().map_err(|error| GpuError::Lost { reason: error.to_string() })?;
-        self.answer.clear();
-        self.answer.extend_from_slice(bytemuck::cast_slice(&mapped));
+        let (tokens, rest) = mapped.split_at(bytes[0]);
+        let (painted, picture) = rest.split_at(bytes[1]);
+        let Answer { tokens: to_tokens, painted: to_painted, picture: to_picture } = &mut self.answer;
+        to_tokens.clear();
+        to_tokens.extend_from_slice(bytemuck::cast_slice(tokens));
+        to_painted.clear();
+        to_painted.extend_from_slice(bytemuck::cast_slice(painted));
+        to_picture.clear();
+        to_picture.extend_from_slice(picture);
         drop(mapped);
-        self.staging.unmap();
+        staging.unmap();
         Ok(&self.answer)
     }
 }
 
 impl Shared {
-    /// Bytes of a token: `4·C`.
-    fn token_bytes(&self) -> usize {
-        self.encoder.output_width() * size_of::<f32>()
+    /// Bytes of tokens, painted patches and a picture.
+    fn bytes(&self, visible: usize) -> [usize; 3] {
+        let (grid, side) = (self.spec.grid(), self.spec.image_side());
+        [4 * (visible + 1) * self.spec.encoder().width, 4 * grid.len() * grid.patch_len(), 4 * side * side]
     }
 }

@@ -83,10 +83,10 @@ pub enum GpuError {
 
     /// The GPU's answer to a question with a known answer is another one.
     #[error(
-        "the GPU computes wrong: its answer to the model's golden input is off by {error:.1e} (relative), {tolerance:.0e} is allowed"
+        "the GPU computes wrong: its answer to a question with a known answer is off by {error:.1e}, {tolerance:.0e} is allowed"
     )]
     Wrong {
-        /// Relative error.
+        /// Relative error of the tokens, or root mean square of painted values.
         error: f64,
         /// The largest that is allowed.
         tolerance: f64,
@@ -95,4 +95,17 @@ pub enum GpuError {
     /// There is nothing to tell by whether the GPU is right.
     #[error("the bundle's golden file has no question that a GPU could be checked with")]
     Unchecked,
+}
+
+impl GpuError {
+    /// `Ok` if an error is within a tolerance, [`GpuError::Wrong`] otherwise.
+    pub(crate) fn check(error: f64, tolerance: f64) -> Result<(), Self> {
+        // NaN is wrong, too
+        if error <= tolerance { Ok(()) } else { Err(Self::Wrong { error, tolerance }) }
+    }
+
+    /// Whether it will be so at the next start, too, as long as driver and model are the same.
+    pub(crate) const fn is_lasting(&self) -> bool {
+        matches!(self, Self::Wrong { .. } | Self::Unchecked | Self::Operator { .. } | Self::Graph { .. })
+    }
 }

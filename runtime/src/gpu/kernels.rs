@@ -45,6 +45,11 @@ pub(super) enum Kernel {
     Attention { parts: u32 },
     Place,
     Restore,
+    Resize,
+    Patchify,
+    Planes,
+    Membrane,
+    Composite,
 }
 
 impl Kernel {
@@ -57,6 +62,11 @@ impl Kernel {
             Self::Attention { .. } => shader!("attention"),
             Self::Place => shader!("place"),
             Self::Restore => shader!("restore"),
+            Self::Resize => shader!("resize"),
+            Self::Patchify => shader!("patchify"),
+            Self::Planes => shader!("planes"),
+            Self::Membrane => shader!("membrane"),
+            Self::Composite => shader!("composite"),
         }
     }
 
@@ -65,7 +75,7 @@ impl Kernel {
             Self::Linear { form, side } => vec![("FORM", f64::from(form as u32)), ("SIDE", f64::from(side))],
             Self::LinearInt8 { side } => vec![("SIDE", f64::from(side))],
             Self::Attention { parts } => vec![("PARTS", f64::from(parts))],
-            Self::Quantize | Self::LayerNorm | Self::Place | Self::Restore => Vec::new(),
+            _ => Vec::new(),
         }
     }
 }

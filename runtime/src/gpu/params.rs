@@ -58,3 +58,59 @@ pub(super) struct Restore {
     pub(super) rows: u32,
     pub(super) width: u32,
 }
+
+/// Of `resize.wgsl`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+pub(super) struct Resize {
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) source_width: u32,
+    pub(super) source: u32,
+    pub(super) along_rows: u32,
+    pub(super) taps: u32,
+    pub(super) shift: u32,
+    pub(super) channels: u32,
+}
+
+/// Of `patchify.wgsl`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+pub(super) struct Patchify {
+    pub(super) scale: [f32; 4],
+    pub(super) offset: [f32; 4],
+    pub(super) side: u32,
+    pub(super) patch_side: u32,
+    pub(super) padding: [u32; 2],
+}
+
+/// Of `planes.wgsl`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+pub(super) struct Planes {
+    pub(super) start: [f32; 4],
+    pub(super) side: u32,
+    pub(super) patch_side: u32,
+    pub(super) padding: [u32; 2],
+}
+
+/// Of `membrane.wgsl`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+pub(super) struct Membrane {
+    pub(super) side: u32,
+    pub(super) patch_side: u32,
+    pub(super) masked: u32,
+    pub(super) coarser: u32,
+    pub(super) tolerance: f32,
+}
+
+/// Of `composite.wgsl`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+pub(super) struct Composite {
+    pub(super) scale: [f32; 4],
+    pub(super) side: u32,
+    pub(super) patch_side: u32,
+    pub(super) padding: [u32; 2],
+}

@@ -48,6 +48,7 @@ use self::groups::Groups;
 use self::level::{Level, Sight};
 pub use self::method::Method;
 use self::windows::Reconstruct;
+use crate::model::check_paints;
 use crate::{Error, Model, Options, Result};
 
 /// How a hole is painted.
@@ -102,14 +103,7 @@ impl Inpainter {
     /// # Errors
     /// [`Error::NormalizedPixels`] or [`Error::DecoderMissing`] if it cannot.
     pub fn check(bundle: &Bundle) -> Result<()> {
-        let name = || bundle.name().to_owned();
-        if bundle.spec().decoder().is_none() {
-            return Err(Error::DecoderMissing { bundle: name() });
-        }
-        if bundle.spec().norm_pix() {
-            return Err(Error::NormalizedPixels { bundle: name() });
-        }
-        Ok(())
+        check_paints(bundle.name(), bundle.spec())
     }
 
     /// The model's spec.

@@ -1,81 +1,81 @@
 //! Which of CPU and GPU is faster with a model: measured once on a machine, and kept.
 
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
 
 use glimpse_models::{Bundle, Precision};
-use ndarray::Array2;
 
 use super::Options;
 use super::cpu::CpuModel;
 use super::gpu::GpuModel;
+use crate::Result;
 use crate::cpu::Threads;
-use crate::gpu::{Adapter, Kept, adapters, cache_folder};
-use crate::{Mask, Result};
+use crate::gpu::{Adapter, Kept, adapters, cache_folder, least_time};
 
-/// Frames that are timed, of which the fastest counts.
-const FRAMES: usize = 3;
+/// What is asked: where a model is faster.
+pub(super) struct Question<'a> {
+    pub(super) bundle: &'a Bundle,
+    pub(super) form: Precision,
+    pub(super) options: &'a Options,
+    pub(super) threads: &'a Threads,
+    /// Where the answer is kept.
+    pub(super) folder: Option<PathBuf>,
+    /// Whether a program that plays a GPU is asked, too.
+    pub(super) software: bool,
+}
 
-/// The model where it is faster: on a GPU that gives the right answer, or on the CPU, for which there is none here. A program
-/// that plays a GPU is not asked unless `software` is wanted.
-pub(super) fn faster(
-    bundle: &Bundle,
-    form: Precision,
-    options: &Options,
-    threads: &Threads,
-    software: bool,
-) -> Result<Option<GpuModel>> {
-    let found = adapters();
-    let Some((index, adapter)) = found.iter().enumerate().find(|(_, adapter)| software || !adapter.is_software())
-    else {
-        return Ok(None);
-    };
-    let kept = kept(adapter, bundle, form, options, threads);
-    let load = || match GpuModel::load(bundle, form, Some(index), options, threads) {
-        Ok(model) => Some(model),
-        Err(error) => {
-            log::info!("{}: {error}", adapter.name);
-            None
+impl<'a> Question<'a> {
+    pub(super) fn new(bundle: &'a Bundle, form: Precision, options: &'a Options, threads: &'a Threads) -> Self {
+        Self { bundle, form, options, threads, folder: cache_folder(), software: false }
+    }
+
+    /// The model on a GPU that gives the right answer, if it is faster there.
+    pub(super) fn answer(&self) -> Result<Option<GpuModel>> {
+        let found = adapters();
+        let mut found = found.iter().enumerate();
+        let Some((index, adapter)) = found.find(|(_, adapter)| self.software || !adapter.is_software()) else {
+            return Ok(None);
+        };
+        let kept = self.kept(adapter);
+        let known = kept.read();
+        if known.as_deref() == Some("cpu") {
+            return Ok(None);
         }
-    };
-    match kept.read().as_deref() {
-        Some("cpu") => return Ok(None),
-        Some("gpu") => return Ok(load()),
-        _ => {}
+        let mut gpu = match GpuModel::load(self.bundle, self.form, Some(index), self.options, self.threads) {
+            Ok(gpu) => gpu,
+            Err(error) => {
+                log::info!("{}: {error}", adapter.name);
+                if error.is_lasting() {
+                    kept.write("cpu");
+                }
+                return Ok(None);
+            }
+        };
+        if known.as_deref() == Some("gpu") {
+            return Ok(Some(gpu));
+        }
+        let paints = self.bundle.spec().decoder().is_some();
+        let on_gpu =
+            least_time(
+                self.bundle,
+                |patches, mask| {
+                    if paints { gpu.predict(patches, mask) } else { gpu.encode(patches, mask) }
+                },
+            );
+        let Ok(on_gpu) = on_gpu else { return Ok(None) };
+        let mut cpu = CpuModel::load(self.bundle, self.form, self.options, self.threads)?;
+        let on_cpu = least_time(self.bundle, |patches, mask| {
+            let tokens = cpu.tokens(patches, mask)?;
+            if paints { cpu.painted(tokens, mask).map(drop) } else { Result::Ok(()) }
+        })?;
+        let is_faster = on_gpu < on_cpu;
+        kept.write(if is_faster { "gpu" } else { "cpu" });
+        Ok(is_faster.then_some(gpu))
     }
-    let Some(mut gpu) = load() else {
-        kept.write("cpu");
-        return Ok(None);
-    };
-    let on_gpu = time(bundle, |patches, mask| match bundle.spec().decoder() {
-        Some(_) => Ok(gpu.predict(patches.view(), mask)?),
-        None => Ok(gpu.encode(patches.view(), mask)?),
-    });
-    let mut cpu = CpuModel::load(bundle, form, options, threads)?;
-    let on_cpu = time(bundle, |patches, mask| {
-        let tokens = cpu.tokens(patches.view(), mask)?;
-        bundle.spec().decoder().map(|_| cpu.painted(tokens, mask)).transpose().map(drop)
-    })?;
-    let is_faster = on_gpu.is_ok_and(|on_gpu| on_gpu < on_cpu);
-    kept.write(if is_faster { "gpu" } else { "cpu" });
-    Ok(is_faster.then_some(gpu))
-}
 
-/// Where the answer is kept.
-fn kept(adapter: &Adapter, bundle: &Bundle, form: Precision, options: &Options, threads: &Threads) -> Kept {
-    let question = format!("{}, {} threads, f16 {}: cpu or gpu", options.precision, threads.count(), options.half);
-    Kept::new(cache_folder().as_deref(), adapter, bundle, form, &question)
-}
-
-/// How long the fastest of a few frames takes, all patches visible.
-fn time(bundle: &Bundle, mut frame: impl FnMut(&Array2<f32>, &Mask) -> Result<()>) -> Result<Duration> {
-    let grid = bundle.spec().grid();
-    let (patches, mask) = (Array2::zeros((grid.len(), grid.patch_len())), Mask::all_visible(grid));
-    frame(&patches, &mask)?;
-    let mut least = Duration::MAX;
-    for _ in 0..FRAMES {
-        let start = Instant::now();
-        frame(&patches, &mask)?;
-        least = least.min(start.elapsed());
+    /// Where the answer is kept.
+    fn kept(&self, adapter: &Adapter) -> Kept {
+        let Options { precision, half, .. } = self.options;
+        let question = format!("{precision}, {} threads, f16 {half}: cpu or gpu", self.threads.count());
+        Kept::new(self.folder.as_deref(), adapter, self.bundle, self.form, &question)
     }
-    Ok(least)
 }

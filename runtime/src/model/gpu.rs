@@ -1,17 +1,19 @@
 //! A model on a GPU, and what is needed where that fails.
 
+use std::sync::atomic::Ordering;
+
 use glimpse_models::{Bundle, Part, Precision};
 use ndarray::ArrayView2;
 
-use super::Options;
+use super::{Engine, Model, Options};
 use crate::cpu::Threads;
-use crate::gpu::{Adapter, Engine, GpuError, Input, Settings, Want};
-use crate::{Mask, Result, Step};
+use crate::gpu::{self, Adapter, GpuError, Settings, Task};
+use crate::{Error, Mask, Result, Step};
 
 /// A model on a GPU; what it takes to load it on the CPU is kept.
 #[derive(Debug)]
-pub(super) struct GpuModel {
-    pub(super) engine: Engine,
+pub(crate) struct GpuModel {
+    pub(crate) engine: gpu::Engine,
     pub(super) bundle: Bundle,
     pub(super) options: Options,
     pub(super) threads: Threads,
@@ -26,7 +28,7 @@ impl GpuModel {
         options: &Options,
         threads: &Threads,
     ) -> Result<Self, GpuError> {
-        let engine = Engine::new(bundle, form, &Settings::new(adapter, options.precision, options.half))?;
+        let engine = gpu::Engine::new(bundle, form, &Settings::new(adapter, options.precision, options.half))?;
         Ok(Self { engine, bundle: bundle.clone(), options: *options, threads: threads.clone() })
     }
 
@@ -49,19 +51,100 @@ impl GpuModel {
     }
 
     pub(super) fn encode(&mut self, patches: ArrayView2<f32>, mask: &Mask) -> Result<(), GpuError> {
-        self.engine.run(Input::Patches(patches), mask, Want::Tokens).map(drop)
+        self.engine.run(Task::Encode(patches), mask).map(drop)
     }
 
     pub(super) fn predict(&mut self, patches: ArrayView2<f32>, mask: &Mask) -> Result<(), GpuError> {
-        self.engine.run(Input::Patches(patches), mask, Want::Painted).map(drop)
+        self.engine.run(Task::Predict(patches), mask).map(drop)
     }
 
     pub(super) fn decode(&mut self, tokens: ArrayView2<f32>, mask: &Mask) -> Result<(), GpuError> {
-        self.engine.run(Input::Tokens(tokens), mask, Want::Painted).map(drop)
+        self.engine.run(Task::Decode(tokens), mask).map(drop)
     }
 
     /// The last answer.
-    pub(super) fn answer(&self) -> &[f32] {
+    pub(super) fn answer(&self) -> &gpu::Answer {
         self.engine.answer()
+    }
+}
+
+/// What has to do with a GPU.
+impl Model {
+    /// Has the GPU work, if there is one: whether it did. Where it fails, that is said once, and the CPU takes its place from
+    /// here on.
+    pub(crate) fn on_gpu(&mut self, work: impl FnOnce(&mut GpuModel) -> Result<(), GpuError>) -> Result<bool> {
+        let Engine::Gpu(model) = &mut self.engine else { return Ok(false) };
+        let Err(error) = work(model) else { return Ok(true) };
+        self.fallback = Some(error);
+        self.warn();
+        self.cpu().map(|_| false)
+    }
+
+    /// The GPU's last answer.
+    pub(super) fn gpu_answer(&self, part: Part, shape: [usize; 2]) -> Result<ArrayView2<'_, f32>> {
+        let (what, answer) = match (&self.engine, part) {
+            (Engine::Gpu(model), Part::Encoder) => ("tokens", model.answer().tokens.as_slice()),
+            (Engine::Gpu(model), Part::Decoder) => ("painted", model.answer().painted.as_slice()),
+            (Engine::Cpu(_), _) => ("the GPU's answer", [].as_slice()),
+        };
+        let other = |_| Error::Shape { what, expected: shape.to_vec(), got: vec![answer.len()] };
+        ArrayView2::from_shape(shape, answer).map_err(other)
+    }
+
+    /// The GPU's answer to the last frame.
+    pub(crate) fn gpu_frame(&self) -> Option<&gpu::Answer> {
+        match &self.engine {
+            Engine::Gpu(model) => Some(model.answer()),
+            Engine::Cpu(_) => None,
+        }
+    }
+
+    /// Says why the CPU takes the GPU's place, if it does and that was not said.
+    pub(super) fn warn(&self) {
+        if let Some(error) = &self.fallback
+            && !self.said.swap(true, Ordering::Relaxed)
+        {
+            log::warn!("{error}; bundle `{}` runs on the CPU instead", self.bundle);
+        }
+    }
+
+    /// Takes the GPU away, as a reset or a crash of the driver does.
+    #[cfg(test)]
+    pub(crate) fn lose_gpu(&self) {
+        if let Engine::Gpu(model) = &self.engine {
+            model.engine.lose();
+        }
+    }
+
+    /// Has the GPU run out of memory.
+    #[cfg(test)]
+    pub(crate) fn exhaust_gpu(&self) {
+        if let Engine::Gpu(model) = &self.engine {
+            model.engine.exhaust();
+        }
+    }
+
+    /// Whether a GPU was measured to be faster than the CPU, one that is a program among them; kept in a folder.
+    #[cfg(test)]
+    pub(crate) fn is_faster_on_gpu(bundle: &Bundle, options: &Options, folder: &std::path::Path) -> Result<bool> {
+        let form = super::form(bundle, options.precision);
+        let threads = Threads::new(options.threads)?;
+        let faster = super::auto::Question {
+            bundle,
+            form,
+            options,
+            threads: &threads,
+            folder: Some(folder.to_owned()),
+            software: true,
+        };
+        Ok(faster.answer()?.is_some())
+    }
+
+    /// Sets how long a frame is waited for.
+    #[cfg(test)]
+    pub(crate) fn set_gpu_limit(&mut self, limit: std::time::Duration) {
+        if let Engine::Gpu(model) = &mut self.engine {
+            model.engine.set_limit(limit);
+        }
     }
 }

@@ -1,10 +1,13 @@
 //! Those that are ignored need a GPU: `cargo ci test` runs them with Mesa's, which is a program.
 
 mod fallback;
+mod frames;
 mod golden;
 mod kernels;
 mod model;
+mod run;
 mod shaders;
+mod stream;
 
 use super::context::{Context, Level};
 

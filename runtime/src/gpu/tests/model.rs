@@ -7,7 +7,7 @@ use ndarray::Array2;
 
 use super::relative_error;
 use crate::gpu::context::Level;
-use crate::gpu::engine::{Engine, Input, Settings, Want};
+use crate::gpu::engine::{Engine, Settings, Task};
 use crate::gpu::kernels::Form;
 use crate::gpu::plan::Choice;
 use crate::gpu::weights::Product;
@@ -38,12 +38,12 @@ fn a_whole_model_answers_as_it_does_on_the_cpu() {
             for ratio in [0.0, 0.5, 0.97] {
                 let mask = Mask::random(grid, ratio, 3).unwrap();
                 let expected = model.encode(patches.view(), &mask).unwrap().to_owned();
-                let got = engine.run(Input::Patches(patches.view()), &mask, Want::Tokens).unwrap();
-                let error = relative_error(got, expected.as_slice().unwrap());
+                let got = engine.run(Task::Encode(patches.view()), &mask).unwrap();
+                let error = relative_error(&got.tokens, expected.as_slice().unwrap());
                 assert!(error <= tolerance, "{product:?} {level:?} {ratio}: {error:e}");
                 let expected = model.predict(patches.view(), &mask).unwrap().to_owned();
-                let got = engine.run(Input::Patches(patches.view()), &mask, Want::Painted).unwrap();
-                let error = relative_error(got, expected.as_slice().unwrap());
+                let got = engine.run(Task::Predict(patches.view()), &mask).unwrap();
+                let error = relative_error(&got.painted, expected.as_slice().unwrap());
                 assert!(error <= tolerance, "{product:?} {level:?} {ratio}: {error:e}");
             }
         }

@@ -6,6 +6,7 @@ use naga::front::wgsl;
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, TypeInner};
 
+use crate::gpu::jobs::{LINE, QUERIES};
 use crate::gpu::kernels::{Form, Kernel};
 use crate::gpu::params;
 
@@ -26,6 +27,14 @@ fn all() -> Vec<(Kernel, (Fields, usize))> {
         (Kernel::Attention { parts: 4 }, fields!(params::Attention: tokens, heads, scale)),
         (Kernel::Place, fields!(params::Place: rows, width, places)),
         (Kernel::Restore, fields!(params::Restore: rows, width)),
+        (
+            Kernel::Resize,
+            fields!(params::Resize: width, height, source_width, source, along_rows, taps, shift, channels),
+        ),
+        (Kernel::Patchify, fields!(params::Patchify: scale, offset, side, patch_side)),
+        (Kernel::Planes, fields!(params::Planes: start, side, patch_side)),
+        (Kernel::Membrane, fields!(params::Membrane: side, patch_side, masked, coarser, tolerance)),
+        (Kernel::Composite, fields!(params::Composite: scale, side, patch_side)),
     ]
 }
 
@@ -67,6 +76,32 @@ fn each_has_an_entry_of_its_own_name_and_no_more_buffers_than_every_gpu_binds() 
             module.global_variables.iter().filter(|(_, v)| matches!(v.space, AddressSpace::Storage { .. })).count();
         assert!((2..=4).contains(&storage), "{}: {storage}", kernel.shader().name);
     }
+}
+
+#[test]
+fn each_has_as_many_invocations_as_the_host_counts_on() {
+    for (kernel, _) in all() {
+        let name = kernel.shader().name;
+        let [x, y, z] = module(kernel).entry_points[0].workgroup_size;
+        let expected = match kernel {
+            Kernel::Place | Kernel::Restore | Kernel::Resize => [LINE, 1, 1],
+            Kernel::Patchify | Kernel::Planes | Kernel::Composite => [LINE, 1, 1],
+            Kernel::Attention { .. } => [4, QUERIES, 1],
+            // a workgroup a row
+            Kernel::Quantize | Kernel::LayerNorm => [x, 1, 1],
+            // the tile's side, an override constant
+            Kernel::Linear { .. } | Kernel::LinearInt8 { .. } => [x, y, 1],
+            Kernel::Membrane => [256, 1, 1],
+        };
+        assert_eq!([x, y, z], expected, "{name}");
+        assert!(x * y * z <= 256, "{name}");
+    }
+}
+
+#[test]
+fn gelu_is_the_same_wherever_it_is() {
+    let gelu = |kernel: Kernel| kernel.shader().source.split_once("// x · ½").unwrap().1;
+    assert_eq!(gelu(Kernel::Linear { form: Form::F32, side: 8 }), gelu(Kernel::LinearInt8 { side: 8 }));
 }
 
 #[test]

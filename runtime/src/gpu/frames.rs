@@ -1,0 +1,215 @@
+//! A camera's frame to patches, and painted patches to a picture, where the rest of the work is.
+
+use glimpse_models::{Base, ModelSpec};
+use ndarray::ArrayView3;
+use wgpu::{Buffer, BufferUsages, ComputePass};
+
+use super::context::Context;
+use super::jobs::Job;
+use super::plan::Plan;
+use super::sequence::Sequence;
+use super::taps::Taps;
+use super::{GpuError, params};
+use crate::Mask;
+
+/// How near to its end the membrane is, in grey levels of 255: as on the CPU.
+const MEMBRANE_TOLERANCE: f32 = 0.1;
+const GREY: f32 = 255.0;
+
+/// What stands before the encoder and after the decoder.
+#[derive(Debug)]
+pub(super) struct Frames {
+    spec: ModelSpec,
+    /// Four bytes to a pixel: `[S, S]`
+    image: Buffer,
+    front: Option<Front>,
+    back: Option<Back>,
+}
+
+/// A frame to patches, for frames of one shape.
+#[derive(Debug)]
+struct Front {
+    /// Height, width, bytes of a pixel.
+    shape: [usize; 3],
+    frame: Buffer,
+    /// Bytes that end in the middle of a word.
+    end: Vec<u8>,
+    sequence: Sequence,
+}
+
+/// Painted patches to a picture.
+#[derive(Debug)]
+struct Back {
+    masked: Buffer,
+    picture: Buffer,
+    sequence: Sequence,
+}
+
+impl Frames {
+    pub(super) fn new(context: &Context, spec: &ModelSpec) -> Self {
+        let pixels = spec.image_side() * spec.image_side();
+        let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC;
+        Self { spec: *spec, image: context.buffer("image", 4 * pixels as u64, usage), front: None, back: None }
+    }
+
+    /// Takes a frame to the GPU.
+    ///
+    /// # Shapes
+    /// - `frame`: `[H, W, 3]` or `[H, W, 4]`, of which the first three of each pixel are read
+    ///
+    /// # Errors
+    /// What the driver refuses, such as a frame that is larger than a buffer may be.
+    pub(super) fn take(
+        &mut self,
+        context: &Context,
+        plan: &Plan,
+        frame: ArrayView3<u8>,
+        mask: &Mask,
+    ) -> Result<(), GpuError> {
+        let shape = [frame.dim().0, frame.dim().1, frame.dim().2];
+        let front = match self.front.take() {
+            Some(front) if front.shape == shape => front,
+            _ => Front::new(context, plan, &self.spec, &self.image, shape)?,
+        };
+        let front = self.front.insert(front);
+        let frame = frame.as_standard_layout();
+        front.write(context, frame.as_slice().unwrap_or_default());
+        front.sequence.set_visible(context, mask.visible().len());
+        Ok(())
+    }
+
+    /// Says what is to be painted.
+    pub(super) fn hide(
+        &mut self,
+        context: &Context,
+        plan: &Plan,
+        mask: &Mask,
+        indices: &mut Vec<u32>,
+    ) -> Result<(), GpuError> {
+        let back = match self.back.take() {
+            Some(back) => back,
+            None => Back::new(context, plan, &self.spec, &self.image)?,
+        };
+        let back = self.back.insert(back);
+        indices.clear();
+        indices.extend(mask.masked().iter().map(|&index| index as u32));
+        context.queue.write_buffer(&back.masked, 0, bytemuck::cast_slice(indices));
+        back.sequence.set_visible(context, mask.visible().len());
+        Ok(())
+    }
+
+    /// Four bytes to a pixel: `[S, S]`.
+    pub(super) fn picture(&self) -> Option<&Buffer> {
+        self.back.as_ref().map(|back| &back.picture)
+    }
+
+    /// The dispatches before the encoder, and after the decoder.
+    pub(super) fn sequences(&self) -> [Option<&Sequence>; 2] {
+        [self.front.as_ref().map(|front| &front.sequence), self.back.as_ref().map(|back| &back.sequence)]
+    }
+
+    /// Records what comes before the encoder.
+    pub(super) fn record_front(&self, pass: &mut ComputePass) {
+        if let Some(Front { sequence, .. }) = &self.front {
+            sequence.record(pass, 0..sequence.len());
+        }
+    }
+
+    /// Records what comes after the decoder.
+    pub(super) fn record_back(&self, pass: &mut ComputePass) {
+        if let Some(Back { sequence, .. }) = &self.back {
+            sequence.record(pass, 0..sequence.len());
+        }
+    }
+}
+
+impl Front {
+    fn new(
+        context: &Context,
+        plan: &Plan,
+        spec: &ModelSpec,
+        image: &Buffer,
+        shape: [usize; 3],
+    ) -> Result<Self, GpuError> {
+        let [height, width, channels] = shape;
+        let (side, patch_side) = (spec.image_side(), spec.patch_side() as u32);
+        let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST;
+        let frame = context.buffer("frame", (height * width * channels).next_multiple_of(4) as u64, usage);
+        let columns = context.buffer("columns", 4 * (side * width) as u64, BufferUsages::STORAGE);
+        let mut sequence = Sequence::new(context, 3);
+        for (along_rows, source, from, to, channels) in
+            [(0, height, &frame, &columns, channels as u32), (1, width, &columns, image, 4)]
+        {
+            let taps = Taps::new(source, side);
+            let table = context.constant("taps", bytemuck::cast_slice(&taps.table))?;
+            let job = Job::Resize(params::Resize {
+                width: if along_rows == 0 { width } else { side } as u32,
+                height: side as u32,
+                source_width: width as u32,
+                source: source as u32,
+                along_rows,
+                taps: taps.taps as u32,
+                shift: taps.shift,
+                channels,
+            });
+            sequence.push(context, job, &[from, &table, to])?;
+        }
+        let (mean, std) = (four(spec.mean()), four(spec.std()));
+        let job = Job::Patchify(params::Patchify {
+            scale: std.map(|std| 1.0 / (GREY * std)),
+            offset: [0, 1, 2, 3].map(|channel| -mean[channel] / std[channel]),
+            side: side as u32,
+            patch_side,
+            padding: [0; 2],
+        });
+        sequence.push(context, job, &[image, &plan.positions, &plan.patches])?;
+        context.check()?;
+        Ok(Self { shape, frame, end: Vec::new(), sequence })
+    }
+
+    fn write(&mut self, context: &Context, bytes: &[u8]) {
+        // whole words can be written, and no others
+        let (words, end) = bytes.split_at(bytes.len() / 4 * 4);
+        context.queue.write_buffer(&self.frame, 0, words);
+        if !end.is_empty() {
+            self.end.clear();
+            self.end.extend(end);
+            self.end.resize(4, 0);
+            context.queue.write_buffer(&self.frame, words.len() as u64, &self.end);
+        }
+    }
+}
+
+impl Back {
+    fn new(context: &Context, plan: &Plan, spec: &ModelSpec, image: &Buffer) -> Result<Self, GpuError> {
+        let missing = || GpuError::Refused { reason: "the model has no decoder".to_owned() };
+        let painted = plan.painted.as_ref().ok_or_else(missing)?;
+        let places = spec.grid().len() as u32;
+        let (side, patch_side) = (spec.image_side(), spec.patch_side());
+        let coarser = patch_side.trailing_zeros();
+        let cells: usize = (1..=coarser).map(|level| 2 * (side >> level).pow(2)).sum::<usize>() + side * side;
+        let cells = context.buffer("cells", 16 * cells as u64, BufferUsages::STORAGE);
+        let masked = context.buffer("masked", 4 * u64::from(places), BufferUsages::STORAGE | BufferUsages::COPY_DST);
+        let picture =
+            context.buffer("picture", 4 * (side * side) as u64, BufferUsages::STORAGE | BufferUsages::COPY_SRC);
+        let (side, patch_side) = (side as u32, patch_side as u32);
+        let mut sequence = Sequence::new(context, 3);
+        let start = four(spec.mean()).map(|mean| GREY * mean);
+        let job = Job::Planes(params::Planes { start, side, patch_side, padding: [0; 2] });
+        sequence.push(context, job, &[image, &plan.restore, &cells])?;
+        if spec.base() == Base::Membrane {
+            let params = params::Membrane { side, patch_side, masked: 0, coarser, tolerance: MEMBRANE_TOLERANCE };
+            sequence.push(context, Job::Membrane { places, params }, &[&masked, &cells])?;
+        }
+        let scale = four(spec.std()).map(|std| GREY * std);
+        let job = Job::Composite(params::Composite { scale, side, patch_side, padding: [0; 2] });
+        sequence.push(context, job, &[&cells, painted, &picture])?;
+        context.check()?;
+        Ok(Self { masked, picture, sequence })
+    }
+}
+
+/// A value for each channel, and one for a fourth that is not looked at.
+fn four([r, g, b]: [f32; 3]) -> [f32; 4] {
+    [r, g, b, 1.0]
+}

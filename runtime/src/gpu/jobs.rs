@@ -1,0 +1,111 @@
+//! What a dispatch does: a kernel, its parameters, and its workgroups.
+
+use bytemuck::bytes_of;
+
+use super::compile::Rows;
+use super::kernels::{Form, Kernel};
+use super::params;
+
+/// Invocations of a workgroup of the kernels that make one value or vector each.
+pub(super) const LINE: u32 = 64;
+/// Queries of a workgroup of `attention`.
+pub(super) const QUERIES: u32 = 16;
+
+/// A dispatch's work. How large it is follows from the number of visible patches.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Job {
+    Linear { form: Form, side: u32, rows: Rows, inputs: u32, outputs: u32, first: u32, finish: u32 },
+    LinearInt8 { side: u32, rows: Rows, inputs: u32, outputs: u32, first: u32, finish: u32 },
+    Quantize { rows: Rows, width: u32 },
+    LayerNorm { rows: Rows, width: u32, epsilon: f32 },
+    Attention { rows: Rows, heads: u32, head_width: u32, scale: f32 },
+    Place { rows: Rows, width: u32, places: u32 },
+    Restore { rows: Rows, width: u32 },
+    Resize(params::Resize),
+    Patchify(params::Patchify),
+    Planes(params::Planes),
+    Membrane { places: u32, params: params::Membrane },
+    Composite(params::Composite),
+}
+
+impl Job {
+    /// The kernel that does it.
+    pub(super) const fn kernel(self) -> Kernel {
+        match self {
+            Self::Linear { form, side, .. } => Kernel::Linear { form, side },
+            Self::LinearInt8 { side, .. } => Kernel::LinearInt8 { side },
+            Self::Quantize { .. } => Kernel::Quantize,
+            Self::LayerNorm { .. } => Kernel::LayerNorm,
+            Self::Attention { head_width, .. } => Kernel::Attention { parts: head_width / 16 },
+            Self::Place { .. } => Kernel::Place,
+            Self::Restore { .. } => Kernel::Restore,
+            Self::Resize(_) => Kernel::Resize,
+            Self::Patchify(_) => Kernel::Patchify,
+            Self::Planes(_) => Kernel::Planes,
+            Self::Membrane { .. } => Kernel::Membrane,
+            Self::Composite(_) => Kernel::Composite,
+        }
+    }
+
+    /// The kernel's parameters.
+    pub(super) fn params(self, visible: usize) -> Vec<u8> {
+        let count = |rows: Rows| rows.of(visible) as u32;
+        match self {
+            Self::Linear { rows, inputs, outputs, first, finish, .. }
+            | Self::LinearInt8 { rows, inputs, outputs, first, finish, .. } => {
+                bytes_of(&params::Linear { rows: count(rows), inputs, outputs, first, finish }).to_vec()
+            }
+            Self::Quantize { width, .. } => bytes_of(&params::Quantize { width }).to_vec(),
+            Self::LayerNorm { width, epsilon, .. } => bytes_of(&params::LayerNorm { width, epsilon }).to_vec(),
+            Self::Attention { rows, heads, scale, .. } => {
+                bytes_of(&params::Attention { tokens: count(rows), heads, scale }).to_vec()
+            }
+            Self::Place { rows, width, places } => {
+                bytes_of(&params::Place { rows: count(rows), width, places }).to_vec()
+            }
+            Self::Restore { rows, width } => bytes_of(&params::Restore { rows: count(rows), width }).to_vec(),
+            Self::Resize(params) => bytes_of(&params).to_vec(),
+            Self::Patchify(params) => bytes_of(&params).to_vec(),
+            Self::Planes(params) => bytes_of(&params).to_vec(),
+            Self::Membrane { places, params } => {
+                bytes_of(&params::Membrane { masked: places - visible as u32, ..params }).to_vec()
+            }
+            Self::Composite(params) => bytes_of(&params).to_vec(),
+        }
+    }
+
+    /// Workgroups.
+    pub(super) fn groups(self, visible: usize) -> [u32; 3] {
+        let count = |rows: Rows| rows.of(visible) as u32;
+        match self {
+            Self::Linear { side, rows, outputs, .. } | Self::LinearInt8 { side, rows, outputs, .. } => {
+                [outputs.div_ceil(4 * side), count(rows).div_ceil(4 * side), 1]
+            }
+            Self::Quantize { rows, .. } | Self::LayerNorm { rows, .. } => [count(rows), 1, 1],
+            Self::Attention { rows, heads, .. } => [count(rows).div_ceil(QUERIES), heads, 1],
+            Self::Place { rows, width, .. } | Self::Restore { rows, width } => {
+                [(width / 4).div_ceil(LINE), count(rows), 1]
+            }
+            Self::Resize(params) => [params.width.div_ceil(LINE), params.height, 1],
+            Self::Patchify(params) => [(params.patch_side * params.patch_side).div_ceil(LINE), visible as u32, 1],
+            Self::Planes(params::Planes { side, .. }) | Self::Composite(params::Composite { side, .. }) => {
+                [side.div_ceil(LINE), side, 1]
+            }
+            Self::Membrane { .. } => [1, 1, 1],
+        }
+    }
+
+    /// Multiplications that it takes, each with its addition; 0 where they are not what it does.
+    pub(super) fn products(self, visible: usize) -> u64 {
+        let count = |rows: Rows| rows.of(visible) as u64;
+        match self {
+            Self::Linear { rows, inputs, outputs, .. } | Self::LinearInt8 { rows, inputs, outputs, .. } => {
+                count(rows) * u64::from(inputs) * u64::from(outputs)
+            }
+            Self::Attention { rows, heads, head_width, .. } => {
+                2 * count(rows).pow(2) * u64::from(heads) * u64::from(head_width)
+            }
+            _ => 0,
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! A part of a model with its weights on the GPU.
+
+use wgpu::Buffer;
+
+use super::compile::{Kind, Operation, Program, Value};
+use super::context::Context;
+use super::plan::Choice;
+use super::weights::{self, Packed, Product};
+use super::{GpuError, params};
+use crate::Step;
+
+/// A part's operations, their weights on the GPU.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) operations: Vec<LoadedOperation>,
+    pub(super) values: Vec<Value>,
+    pub(super) output: usize,
+    pub(super) steps: Vec<Step>,
+}
+
+#[derive(Debug)]
+pub(super) struct LoadedOperation {
+    pub(super) work: Work,
+    /// Weights and columns of a linear layer, the one table of others, none of attention's.
+    pub(super) constants: Vec<Buffer>,
+    /// Places in [`Loaded::values`].
+    pub(super) x: usize,
+    pub(super) out: usize,
+    pub(super) onto: Option<usize>,
+}
+
+/// What an operation does.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Work {
+    Linear { product: Product, inputs: u32, outputs: u32, first: u32, finish: u32 },
+    LayerNorm { epsilon: f32 },
+    Attention { heads: u32, head_width: u32, scale: f32 },
+    Place { places: u32 },
+    Restore,
+}
+
+impl Loaded {
+    /// Moves a program's weights to the GPU.
+    pub(super) fn new(context: &Context, program: Program, choice: Choice) -> Result<Self, GpuError> {
+        let mut steps = Vec::with_capacity(program.operations.len());
+        let mut operations = Vec::with_capacity(program.operations.len());
+        for Operation { name, fused, kind, x, out, onto } in program.operations {
+            let (work, operator, detail, constants) = load(context, &name, kind, onto.is_some(), choice)?;
+            steps.push(Step { name, operator: operator.to_owned(), detail, fused });
+            operations.push(LoadedOperation { work, constants, x, out, onto });
+        }
+        context.check()?;
+        Ok(Self { operations, values: program.values, output: program.output, steps })
+    }
+
+    /// Values in a row of the answer.
+    pub(super) fn output_width(&self) -> usize {
+        self.values[self.output].width
+    }
+}
+
+/// An operation's weights, moved.
+fn load(
+    context: &Context,
+    name: &str,
+    kind: Kind,
+    onto: bool,
+    choice: Choice,
+) -> Result<(Work, &'static str, String, Vec<Buffer>), GpuError> {
+    let constant = |values: Vec<f32>| context.constant(name, &weights::bytes(values));
+    Ok(match kind {
+        Kind::Linear { layer, first } => {
+            let product = choice.product.of(&layer.weights);
+            let (inputs, outputs) = (layer.weights.inputs(), layer.weights.outputs());
+            let packed = Packed::new(&layer, product);
+            let constants = vec![context.constant(name, &packed.weights)?, context.constant(name, &packed.columns)?];
+            let finish = u32::from(layer.gelu) * params::GELU + u32::from(onto) * params::RESIDUAL;
+            let detail = format!("{inputs} → {outputs}, {product}{}", if layer.gelu { ", GELU" } else { "" });
+            let (inputs, outputs, first) = (inputs as u32, outputs as u32, first as u32);
+            (Work::Linear { product, inputs, outputs, first, finish }, "Linear", detail, constants)
+        }
+        Kind::LayerNorm(norm) => {
+            let detail = norm.weight.len().to_string();
+            let affine = constant([norm.weight, norm.bias].concat())?;
+            (Work::LayerNorm { epsilon: norm.epsilon }, "LayerNorm", detail, vec![affine])
+        }
+        Kind::Attention(attention) => {
+            let detail = format!("{} heads of {}", attention.heads, attention.head_width);
+            let (heads, head_width) = (attention.heads as u32, attention.head_width as u32);
+            (Work::Attention { heads, head_width, scale: attention.scale }, "Attention", detail, Vec::new())
+        }
+        Kind::Place { table, places } => {
+            (Work::Place { places: places as u32 }, "Place", format!("{places} places"), vec![constant(table)?])
+        }
+        Kind::Restore { table, places } => {
+            (Work::Restore, "Restore", format!("{places} places"), vec![constant(table)?])
+        }
+    })
+}

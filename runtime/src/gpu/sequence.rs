@@ -1,0 +1,97 @@
+//! Dispatches one after another.
+
+use std::num::NonZeroU64;
+use std::ops::Range;
+
+use wgpu::{
+    BindGroup, BindGroupDescriptor, BindGroupEntry, BindingResource, Buffer, BufferBinding, BufferUsages, ComputePass,
+    ComputePipeline,
+};
+
+use super::GpuError;
+use super::context::Context;
+use super::jobs::Job;
+
+/// Bytes between the parameters of one dispatch and of the next, as every GPU allows them.
+const PARAMS_STRIDE: u64 = 256;
+
+/// Dispatches in their order, with their parameters.
+#[derive(Debug)]
+pub(super) struct Sequence {
+    dispatches: Vec<Dispatch>,
+    params: Buffer,
+    /// The number of visible patches that the parameters are for.
+    visible: Option<usize>,
+    bytes: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Dispatch {
+    pipeline: ComputePipeline,
+    group: BindGroup,
+    job: Job,
+}
+
+impl Sequence {
+    /// An empty one, for up to so many dispatches.
+    pub(super) fn new(context: &Context, most: usize) -> Self {
+        let usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
+        let params = context.buffer("params", most as u64 * PARAMS_STRIDE, usage);
+        Self { dispatches: Vec::with_capacity(most), params, visible: None, bytes: Vec::new() }
+    }
+
+    /// Adds a dispatch over buffers, in the order of its kernel's bindings.
+    pub(super) fn push(&mut self, context: &Context, job: Job, buffers: &[&Buffer]) -> Result<(), GpuError> {
+        let pipeline = context.pipeline(job.kernel())?;
+        let offset = self.dispatches.len() as u64 * PARAMS_STRIDE;
+        let size = NonZeroU64::new(job.params(0).len() as u64);
+        let params = BindingResource::Buffer(BufferBinding { buffer: &self.params, offset, size });
+        let storage = buffers.iter().map(|buffer| buffer.as_entire_binding());
+        let entries: Vec<BindGroupEntry> = std::iter::once(params)
+            .chain(storage)
+            .enumerate()
+            .map(|(binding, resource)| BindGroupEntry { binding: binding as u32, resource })
+            .collect();
+        let group = context.device.create_bind_group(&BindGroupDescriptor {
+            label: None,
+            layout: &pipeline.get_bind_group_layout(0),
+            entries: &entries,
+        });
+        self.dispatches.push(Dispatch { pipeline, group, job });
+        Ok(())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.dispatches.len()
+    }
+
+    /// The work of each dispatch.
+    pub(super) fn jobs(&self) -> impl Iterator<Item = Job> {
+        self.dispatches.iter().map(|dispatch| dispatch.job)
+    }
+
+    /// Says how many patches are visible.
+    pub(super) fn set_visible(&mut self, context: &Context, visible: usize) {
+        if self.visible.replace(visible) == Some(visible) {
+            return;
+        }
+        self.bytes.clear();
+        self.bytes.resize(self.dispatches.len() * PARAMS_STRIDE as usize, 0);
+        for (dispatch, place) in self.dispatches.iter().zip(self.bytes.chunks_exact_mut(PARAMS_STRIDE as usize)) {
+            let params = dispatch.job.params(visible);
+            place[..params.len()].copy_from_slice(&params);
+        }
+        context.queue.write_buffer(&self.params, 0, &self.bytes);
+    }
+
+    /// Records some of the dispatches.
+    pub(super) fn record(&self, pass: &mut ComputePass, range: Range<usize>) {
+        let visible = self.visible.unwrap_or_default();
+        for dispatch in &self.dispatches[range] {
+            let [x, y, z] = dispatch.job.groups(visible);
+            pass.set_pipeline(&dispatch.pipeline);
+            pass.set_bind_group(0, &dispatch.group, &[]);
+            pass.dispatch_workgroups(x, y, z);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Resizing in fixed point, as `fast_image_resize` does it to bytes.
+
+/// Bits of a sum beyond a byte's, with two to spare for what a filter's negative parts make larger.
+const SUM_BITS: u32 = 32 - 8 - 2;
+/// Bits of a tap, its sign left out.
+const TAP_BITS: u32 = 15;
+
+/// How a side of so many pixels becomes one of so many others: bicubic, with antialiasing where it shrinks.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Taps {
+    /// The first pixel that is read, then taps, zeros after the last: `[to, 1 + taps]`
+    pub(super) table: Vec<i32>,
+    /// Taps of each pixel.
+    pub(super) taps: usize,
+    /// Sums are in units of 2^−shift.
+    pub(super) shift: u32,
+}
+
+impl Taps {
+    /// # Source
+    /// Keys 1981, "Cubic convolution interpolation for digital image processing", with a = −½ (Catmull–Rom).
+    pub(super) fn new(from: usize, to: usize) -> Self {
+        let scale = from as f64 / to as f64;
+        let widen = scale.max(1.0);
+        let radius = 2.0 * widen;
+        let rows: Vec<(usize, Vec<f64>)> = (0..to)
+            .map(|place| {
+                let center = (place as f64 + 0.5) * scale;
+                let first = (center - radius).floor().max(0.0) as usize;
+                let end = ((center + radius).ceil() as usize).min(from);
+                let weights: Vec<f64> =
+                    (first..end).map(|x| catmull_rom((x as f64 - (center - 0.5)) * (1.0 / widen))).collect();
+                let sum: f64 = weights.iter().sum();
+                (first, weights.iter().map(|weight| weight / sum).collect())
+            })
+            .collect();
+        let largest = rows.iter().flat_map(|(_, weights)| weights).copied().fold(0.0, f64::max);
+        let fits = |shift: &u32| (largest * 2f64.powi(*shift as i32)).round() < f64::from(1u32 << TAP_BITS);
+        let shift = (0..SUM_BITS).take_while(fits).last().unwrap_or_default();
+        let taps = rows.iter().map(|(_, weights)| weights.len()).max().unwrap_or_default();
+        let table = rows.iter().flat_map(|(first, weights)| {
+            let fixed = weights.iter().map(move |weight| (weight * f64::from(1u32 << shift)).round() as i32);
+            let zeros = std::iter::repeat_n(0, taps - weights.len());
+            std::iter::once(*first as i32).chain(fixed).chain(zeros)
+        });
+        Self { table: table.collect(), taps, shift }
+    }
+}
+
+fn catmull_rom(x: f64) -> f64 {
+    const A: f64 = -0.5;
+    let x = x.abs();
+    if x < 1.0 {
+        ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0
+    } else if x < 2.0 {
+        (((x - 5.0) * x + 8.0) * x - 4.0) * A
+    } else {
+        0.0
+    }
+}

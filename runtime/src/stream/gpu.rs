@@ -1,0 +1,85 @@
+//! Frames whose whole way is on a GPU.
+
+use ndarray::{Array2, Array3, ArrayView3, s};
+
+use super::{Answer, Stream};
+use crate::gpu::{GpuError, Task};
+use crate::reference::tolerance::GPU_PICTURE_RMS;
+use crate::{Error, Mask, Result, resize};
+
+impl Stream {
+    /// Gives a frame to a GPU, if there is one.
+    pub(super) fn submitted(&mut self, frame: ArrayView3<u8>, mask: &Mask) -> Result<()> {
+        let give = self.give;
+        let side = self.model.spec().image_side();
+        let is_taken = self.model.on_gpu(|model| {
+            if model.engine.takes(frame.len()) {
+                return model.engine.submit(Task::Frame(frame, give), mask);
+            }
+            let refused = |error: Error| GpuError::Refused { reason: error.to_string() };
+            let small = resize(frame.slice(s![.., .., ..3]), side, side).map_err(refused)?;
+            model.engine.submit(Task::Frame(small.view(), give), mask)
+        });
+        is_taken.map(drop)
+    }
+
+    /// The answer of a GPU, if there is one.
+    pub(super) fn received(&mut self, mask: &Mask) -> Result<bool> {
+        if !self.model.on_gpu(|model| model.engine.receive().map(drop))? {
+            return Ok(false);
+        }
+        let Some(answer) = self.model.gpu_frame() else { return Ok(false) };
+        if self.give.tokens() {
+            let shape = (mask.visible().len() + 1, self.tokens.ncols());
+            if self.tokens.dim() != shape {
+                self.tokens = Array2::zeros(shape);
+            }
+            self.tokens.iter_mut().zip(&answer.tokens).for_each(|(to, from)| *to = *from);
+        }
+        let pixels = answer.picture.as_chunks::<4>().0;
+        if let Some(bytes) = self.picture.as_slice_mut() {
+            for (to, from) in bytes.as_chunks_mut::<3>().0.iter_mut().zip(pixels) {
+                to.copy_from_slice(&from[..3]);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Has a GPU make its way through a made-up frame, and the CPU take its place if what comes out is not what comes out of the
+    /// model's own way, which is trusted already.
+    pub(super) fn tried(mut self) -> Result<Self> {
+        if self.model.gpu().is_none() {
+            return Ok(self);
+        }
+        let side = self.model.spec().image_side();
+        let frame = Array3::from_shape_fn((side * 5 / 4 + 1, side * 7 / 4 + 1, 3), |(y, x, channel)| {
+            (x * (channel + 2) / 2 + y * 3 / 2 + (x / 16 + y / 12) % 2 * 80) as u8
+        });
+        let mask = Mask::random(self.model.grid(), 0.5, 0)?;
+        self.submit(frame, mask)?;
+        let Some(Answer { frame, mask, tokens, picture }) = self.receive()? else { return Ok(self) };
+        let (tokens, picture) = (tokens.to_owned(), picture.to_owned());
+        if self.model.gpu().is_none() {
+            return Ok(self);
+        }
+        self.compute(frame.view(), &mask)?;
+        let differences = tokens.iter().zip(&self.tokens).map(|(got, expected)| (got - expected, *expected));
+        let (error, size) = differences.fold((0.0, 0.0), |(error, size), (difference, expected)| {
+            (error + f64::from(difference).powi(2), size + f64::from(expected).powi(2))
+        });
+        let grey = |(got, expected): (&u8, &u8)| f64::from(got.abs_diff(*expected)).powi(2);
+        let square: f64 = picture.iter().zip(&self.picture).map(grey).sum();
+        let errors = [
+            if self.give.tokens() { (error / size).sqrt() } else { 0.0 },
+            (square / picture.len().max(1) as f64).sqrt(),
+        ];
+        self.model.on_gpu(|model| {
+            let tolerances = [model.engine.tolerance(), GPU_PICTURE_RMS];
+            for (error, tolerance) in errors.into_iter().zip(tolerances) {
+                GpuError::check(error, tolerance)?;
+            }
+            Ok(())
+        })?;
+        Ok(self)
+    }
+}
