@@ -12,6 +12,9 @@ use super::GpuError;
 use super::adapters::{self, Adapter};
 use super::kernels::{Kernel, Pipelines};
 
+/// How long a GPU that refused something is waited for, to say why.
+const EXPLAIN: Duration = Duration::from_secs(1);
+
 /// What of a GPU is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Level {
@@ -32,13 +35,16 @@ pub(super) struct Context {
     trouble: Trouble,
 }
 
-/// The first thing that went wrong.
+/// The first thing that went wrong, or that the GPU was lost.
 #[derive(Debug, Clone, Default)]
 struct Trouble(Arc<Mutex<Option<GpuError>>>);
 
 impl Trouble {
     fn add(&self, error: GpuError) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(error, GpuError::Lost { .. }) || first.is_none() {
+            *first = Some(error);
+        }
     }
 
     fn get(&self) -> Option<GpuError> {
@@ -87,6 +93,13 @@ impl Context {
     /// What has gone wrong, if anything has.
     pub(super) fn check(&self) -> Result<(), GpuError> {
         self.trouble.get().map_or(Ok(()), Err)
+    }
+
+    /// What an error came of, if that is known: a GPU that was lost refuses all kinds of things before it says so.
+    pub(super) fn explain(&self, error: GpuError) -> GpuError {
+        // that it was lost is said when what was under way has ended
+        let _ = self.device.poll(PollType::Wait { submission_index: None, timeout: Some(EXPLAIN) });
+        self.trouble.get().unwrap_or(error)
     }
 
     /// Has wgpu say that something went wrong.

@@ -247,23 +247,52 @@ impl Engine {
     /// # Errors
     /// When the GPU does not take it.
     pub(crate) fn submit(&mut self, task: Task, mask: &Mask) -> Result<(), GpuError> {
+        self.begin(task, mask).map_err(|error| self.shared.context.explain(error))
+    }
+
+    fn begin(&mut self, task: Task, mask: &Mask) -> Result<(), GpuError> {
         let context = &self.shared.context;
         context.check()?;
-        let visible = mask.visible().len();
-        self.plan.sequence.set_visible(context, visible);
-        let [tokens, painted, picture] = self.shared.bytes(visible);
-        let stretch = match task {
-            Task::Encode(_) | Task::Frame(_, Give::Tokens) => Stretch::Encode,
-            Task::Predict(_) | Task::Frame(..) => Stretch::Both,
-            Task::Decode(_) => Stretch::Decode,
+        let [tokens, painted, picture] = self.shared.bytes(mask.visible().len());
+        let (stretch, bytes) = match task {
+            Task::Encode(_) | Task::Frame(_, Give::Tokens) => (Stretch::Encode, [tokens, 0, 0]),
+            Task::Predict(_) => (Stretch::Both, [0, painted, 0]),
+            Task::Decode(_) => (Stretch::Decode, [0, painted, 0]),
+            Task::Frame(_, Give::Picture) => (Stretch::Both, [0, 0, picture]),
+            Task::Frame(_, Give::Both) => (Stretch::Both, [tokens, 0, picture]),
         };
-        let bytes = match task {
-            Task::Encode(_) | Task::Frame(_, Give::Tokens) => [tokens, 0, 0],
-            Task::Predict(_) | Task::Decode(_) => [0, painted, 0],
-            Task::Frame(_, Give::Picture) => [0, 0, picture],
-            Task::Frame(_, Give::Both) => [tokens, 0, picture],
-        };
+        self.upload(task, mask, stretch)?;
+        let context = &self.shared.context;
+        let mut encoder = context.device.create_command_encoder(&CommandEncoderDescriptor { label: None });
+        let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor { label: None, timestamp_writes: None });
+        if matches!(task, Task::Frame(..)) {
+            self.frames.record_front(&mut pass);
+        }
+        self.plan.sequence.record(&mut pass, self.plan.dispatches(stretch));
+        if bytes[2] > 0 {
+            self.frames.record_back(&mut pass);
+        }
+        drop(pass);
+        let staging = &self.staging[self.next];
+        let answers = [Some(&self.plan.tokens), self.plan.painted.as_ref(), self.frames.picture()];
+        let mut at = 0;
+        for (buffer, bytes) in answers.into_iter().zip(bytes).filter(|&(_, bytes)| bytes > 0) {
+            if let Some(buffer) = buffer {
+                encoder.copy_buffer_to_buffer(buffer, 0, staging, at as u64, bytes as u64);
+            }
+            at += bytes;
+        }
+        let submission = context.queue.submit([encoder.finish()]);
+        staging.slice(..at as u64).map_async(MapMode::Read, |_| ());
+        self.flights.push_back(Flight { staging: self.next, bytes, submission });
+        self.next = (self.next + 1) % UNDER_WAY;
+        Ok(())
+    }
 
+    /// Takes to the GPU what a task reads.
+    fn upload(&mut self, task: Task, mask: &Mask, stretch: Stretch) -> Result<(), GpuError> {
+        let context = &self.shared.context;
+        self.plan.sequence.set_visible(context, mask.visible().len());
         if stretch != Stretch::Decode {
             self.indices.clear();
             self.indices.extend(mask.visible().iter().map(|&place| place as u32));
@@ -293,33 +322,6 @@ impl Engine {
                 }
             }
         }
-
-        let mut encoder = context.device.create_command_encoder(&CommandEncoderDescriptor { label: None });
-        let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor { label: None, timestamp_writes: None });
-        if matches!(task, Task::Frame(..)) {
-            self.frames.record_front(&mut pass);
-        }
-        self.plan.sequence.record(&mut pass, self.plan.dispatches(stretch));
-        if bytes[2] > 0 {
-            self.frames.record_back(&mut pass);
-        }
-        drop(pass);
-        let staging = &self.staging[self.next];
-        let mut at = 0;
-        for (buffer, bytes) in
-            [Some(&self.plan.tokens), self.plan.painted.as_ref(), self.frames.picture()].into_iter().zip(bytes)
-        {
-            if let Some(buffer) = buffer
-                && bytes > 0
-            {
-                encoder.copy_buffer_to_buffer(buffer, 0, staging, at as u64, bytes as u64);
-                at += bytes;
-            }
-        }
-        let submission = context.queue.submit([encoder.finish()]);
-        staging.slice(..at as u64).map_async(MapMode::Read, |_| ());
-        self.flights.push_back(Flight { staging: self.next, bytes, submission });
-        self.next = (self.next + 1) % UNDER_WAY;
         Ok(())
     }
 
