@@ -19,6 +19,7 @@
 //! | `taps.rs` | resizing in fixed point |
 //! | `frames.rs` | a camera's frame to patches, and painted patches to a picture |
 //! | `engine.rs` | tasks through the dispatches |
+//! | `profile.rs` | where a frame's time goes on a GPU |
 //! | `golden.rs` | a model's right answers, asked for before it is trusted |
 //! | `tuner.rs` | which kernels are fastest, measured once |
 //! | `kept.rs` | what was measured, from start to start |
@@ -38,6 +39,7 @@ mod layout;
 mod loaded;
 mod params;
 mod plan;
+mod profile;
 mod sequence;
 mod taps;
 #[cfg(test)]
@@ -49,4 +51,5 @@ pub use adapters::{Adapter, adapters};
 pub(crate) use engine::{Answer, Engine, Settings, Task};
 pub use error::GpuError;
 pub(crate) use kept::{Kept, cache_folder};
+pub use profile::{GpuCeilings, KernelTime};
 pub(crate) use tuner::least_time;

@@ -80,7 +80,7 @@ pub use error::{Error, Result};
 pub use fuse::Step;
 pub use glimpse_kernels::Family;
 #[cfg(feature = "gpu")]
-pub use gpu::{Adapter, GpuError, adapters};
+pub use gpu::{Adapter, GpuCeilings, GpuError, KernelTime, adapters};
 pub use graph::Graph;
 pub use machine::{Machine, peak_memory_bytes};
 pub use mask::Mask;

@@ -1,6 +1,7 @@
 //! Frames through the dispatches.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use super::context::{Context, Level};
 use super::frames::Frames;
 use super::loaded::Loaded;
 use super::plan::{Choice, Plan, Stretch};
+use super::sequence::Sequence;
 use super::{GpuError, golden, kept, tuner};
 use crate::{Give, Mask, Step, Stream};
 
@@ -92,7 +94,8 @@ pub(crate) struct Engine {
     rows: Vec<f32>,
     indices: Vec<u32>,
     answer: Answer,
-    limit: Duration,
+    /// How long a task is waited for.
+    pub(super) limit: Duration,
 }
 
 /// A task under way.
@@ -253,24 +256,19 @@ impl Engine {
     fn begin(&mut self, task: Task, mask: &Mask) -> Result<(), GpuError> {
         let context = &self.shared.context;
         context.check()?;
+        self.upload(task, mask)?;
         let [tokens, painted, picture] = self.shared.bytes(mask.visible().len());
-        let (stretch, bytes) = match task {
-            Task::Encode(_) | Task::Frame(_, Give::Tokens) => (Stretch::Encode, [tokens, 0, 0]),
-            Task::Predict(_) => (Stretch::Both, [0, painted, 0]),
-            Task::Decode(_) => (Stretch::Decode, [0, painted, 0]),
-            Task::Frame(_, Give::Picture) => (Stretch::Both, [0, 0, picture]),
-            Task::Frame(_, Give::Both) => (Stretch::Both, [tokens, 0, picture]),
+        let bytes = match task {
+            Task::Encode(_) | Task::Frame(_, Give::Tokens) => [tokens, 0, 0],
+            Task::Predict(_) | Task::Decode(_) => [0, painted, 0],
+            Task::Frame(_, Give::Picture) => [0, 0, picture],
+            Task::Frame(_, Give::Both) => [tokens, 0, picture],
         };
-        self.upload(task, mask, stretch)?;
         let context = &self.shared.context;
         let mut encoder = context.device.create_command_encoder(&CommandEncoderDescriptor { label: None });
         let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor { label: None, timestamp_writes: None });
-        if matches!(task, Task::Frame(..)) {
-            self.frames.record_front(&mut pass);
-        }
-        self.plan.sequence.record(&mut pass, self.plan.dispatches(stretch));
-        if bytes[2] > 0 {
-            self.frames.record_back(&mut pass);
+        for (sequence, range) in self.sequences(task) {
+            sequence.record(&mut pass, range);
         }
         drop(pass);
         let staging = &self.staging[self.next];
@@ -289,8 +287,22 @@ impl Engine {
         Ok(())
     }
 
+    /// A task's dispatches.
+    pub(super) fn sequences(&self, task: Task) -> Vec<(&Sequence, Range<usize>)> {
+        let [front, back] = self.frames.sequences().map(|part| part.map(|sequence| (sequence, 0..sequence.len())));
+        let stretch = (&self.plan.sequence, self.plan.dispatches(Stretch::of(task)));
+        let is_frame = matches!(task, Task::Frame(..));
+        let is_picture = matches!(task, Task::Frame(_, give) if give.picture());
+        front.filter(|_| is_frame).into_iter().chain([stretch]).chain(back.filter(|_| is_picture)).collect()
+    }
+
+    pub(super) fn context(&self) -> &Context {
+        &self.shared.context
+    }
+
     /// Takes to the GPU what a task reads.
-    fn upload(&mut self, task: Task, mask: &Mask, stretch: Stretch) -> Result<(), GpuError> {
+    pub(super) fn upload(&mut self, task: Task, mask: &Mask) -> Result<(), GpuError> {
+        let stretch = Stretch::of(task);
         let context = &self.shared.context;
         self.plan.sequence.set_visible(context, mask.visible().len());
         if stretch != Stretch::Decode {

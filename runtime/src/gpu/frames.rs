@@ -2,7 +2,7 @@
 
 use glimpse_models::{Base, ModelSpec};
 use ndarray::ArrayView3;
-use wgpu::{Buffer, BufferUsages, ComputePass};
+use wgpu::{Buffer, BufferUsages};
 
 use super::context::Context;
 use super::jobs::Job;
@@ -106,20 +106,6 @@ impl Frames {
     /// The dispatches before the encoder, and after the decoder.
     pub(super) fn sequences(&self) -> [Option<&Sequence>; 2] {
         [self.front.as_ref().map(|front| &front.sequence), self.back.as_ref().map(|back| &back.sequence)]
-    }
-
-    /// Records what comes before the encoder.
-    pub(super) fn record_front(&self, pass: &mut ComputePass) {
-        if let Some(Front { sequence, .. }) = &self.front {
-            sequence.record(pass, 0..sequence.len());
-        }
-    }
-
-    /// Records what comes after the decoder.
-    pub(super) fn record_back(&self, pass: &mut ComputePass) {
-        if let Some(Back { sequence, .. }) = &self.back {
-            sequence.record(pass, 0..sequence.len());
-        }
     }
 }
 

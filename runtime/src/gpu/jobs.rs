@@ -11,6 +11,9 @@ pub(super) const LINE: u32 = 64;
 /// Queries of a workgroup of `attention`.
 pub(super) const QUERIES: u32 = 16;
 
+/// Workgroups of `copy` side by side.
+const COPY_ROW: u32 = 1 << 10;
+
 /// A dispatch's work. How large it is follows from the number of visible patches.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Job {
@@ -26,6 +29,8 @@ pub(super) enum Job {
     Planes(params::Planes),
     Membrane { places: u32, params: params::Membrane },
     Composite(params::Composite),
+    Copy { vectors: u32 },
+    FmaRate { groups: u32, params: params::FmaRate },
 }
 
 impl Job {
@@ -44,6 +49,8 @@ impl Job {
             Self::Planes(_) => Kernel::Planes,
             Self::Membrane { .. } => Kernel::Membrane,
             Self::Composite(_) => Kernel::Composite,
+            Self::Copy { .. } => Kernel::Copy,
+            Self::FmaRate { .. } => Kernel::FmaRate,
         }
     }
 
@@ -71,6 +78,8 @@ impl Job {
                 bytes_of(&params::Membrane { masked: places - visible as u32, ..params }).to_vec()
             }
             Self::Composite(params) => bytes_of(&params).to_vec(),
+            Self::Copy { vectors } => bytes_of(&params::Copying { vectors }).to_vec(),
+            Self::FmaRate { params, .. } => bytes_of(&params).to_vec(),
         }
     }
 
@@ -92,6 +101,9 @@ impl Job {
                 [side.div_ceil(LINE), side, 1]
             }
             Self::Membrane { .. } => [1, 1, 1],
+            // more groups than one side may have
+            Self::Copy { vectors } => [COPY_ROW, vectors.div_ceil(LINE * COPY_ROW), 1],
+            Self::FmaRate { groups, .. } => [groups, 1, 1],
         }
     }
 
@@ -106,6 +118,40 @@ impl Job {
                 2 * count(rows).pow(2) * u64::from(heads) * u64::from(head_width)
             }
             _ => 0,
+        }
+    }
+
+    /// Bytes that it must read and write at least.
+    pub(super) fn bytes(self, visible: usize) -> u64 {
+        let area = |rows: Rows, width: u32| rows.of(visible) as u64 * u64::from(width);
+        let square = |side: u32| u64::from(side) * u64::from(side);
+        match self {
+            Self::Linear { form, rows, inputs, outputs, finish, .. } => {
+                let weight_bytes = [4, 2, 1][form as usize];
+                let passes = 1 + u64::from(finish & params::RESIDUAL != 0);
+                4 * area(rows, inputs)
+                    + weight_bytes * u64::from(inputs) * u64::from(outputs)
+                    + 4 * passes * area(rows, outputs)
+            }
+            Self::LinearInt8 { rows, inputs, outputs, finish, .. } => {
+                let passes = 1 + u64::from(finish & params::RESIDUAL != 0);
+                area(rows, inputs) + u64::from(inputs) * u64::from(outputs) + 4 * passes * area(rows, outputs)
+            }
+            Self::Quantize { rows, width } => 5 * area(rows, width),
+            Self::LayerNorm { rows, width, .. } => 8 * area(rows, width),
+            Self::Attention { rows, heads, head_width, .. } => 16 * area(rows, heads * head_width),
+            Self::Place { rows, width, .. } | Self::Restore { rows, width } => 12 * area(rows, width),
+            Self::Resize(params::Resize { width, height, source_width, source, along_rows, channels, .. }) => {
+                let source_height = if along_rows == 0 { source } else { height };
+                u64::from(source_width) * u64::from(source_height) * u64::from(channels)
+                    + 4 * u64::from(width) * u64::from(height)
+            }
+            Self::Patchify(params) => 16 * visible as u64 * square(params.patch_side),
+            Self::Planes(params) => 20 * square(params.side),
+            Self::Membrane { places, params } => 32 * u64::from(places - visible as u32) * square(params.patch_side),
+            Self::Composite(params) => 32 * square(params.side),
+            Self::Copy { vectors } => 32 * u64::from(vectors),
+            Self::FmaRate { groups, .. } => 16 * u64::from(groups),
         }
     }
 }

@@ -50,6 +50,8 @@ pub(super) enum Kernel {
     Planes,
     Membrane,
     Composite,
+    Copy,
+    FmaRate,
 }
 
 impl Kernel {
@@ -67,6 +69,8 @@ impl Kernel {
             Self::Planes => shader!("planes"),
             Self::Membrane => shader!("membrane"),
             Self::Composite => shader!("composite"),
+            Self::Copy => shader!("copy"),
+            Self::FmaRate => shader!("fma_rate"),
         }
     }
 

@@ -52,11 +52,6 @@ impl Loaded {
         context.check()?;
         Ok(Self { operations, values: program.values, output: program.output, steps })
     }
-
-    /// Values in a row of the answer.
-    pub(super) fn output_width(&self) -> usize {
-        self.values[self.output].width
-    }
 }
 
 /// An operation's weights, moved.

@@ -114,3 +114,18 @@ pub(super) struct Composite {
     pub(super) patch_side: u32,
     pub(super) padding: [u32; 2],
 }
+
+/// Of `copy.wgsl`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+pub(super) struct Copying {
+    pub(super) vectors: u32,
+}
+
+/// Of `fma_rate.wgsl`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+pub(super) struct FmaRate {
+    pub(super) factor: f32,
+    pub(super) summand: f32,
+}

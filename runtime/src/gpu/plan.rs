@@ -9,11 +9,13 @@ use wgpu::{Buffer, BufferUsages};
 use super::GpuError;
 use super::compile::Value;
 use super::context::Context;
+use super::engine::Task;
 use super::jobs::Job;
 use super::layout::Layout;
 use super::loaded::{Loaded, LoadedOperation, Work};
 use super::sequence::Sequence;
 use super::weights::Product;
+use crate::Give;
 
 /// How operations are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,6 +55,17 @@ pub(super) enum Stretch {
     Encode,
     Decode,
     Both,
+}
+
+impl Stretch {
+    /// The part that a task is.
+    pub(super) const fn of(task: Task) -> Self {
+        match task {
+            Task::Encode(_) | Task::Frame(_, Give::Tokens) => Self::Encode,
+            Task::Predict(_) | Task::Frame(_, Give::Picture | Give::Both) => Self::Both,
+            Task::Decode(_) => Self::Decode,
+        }
+    }
 }
 
 impl Plan {

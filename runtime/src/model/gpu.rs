@@ -91,6 +91,14 @@ impl Model {
         ArrayView2::from_shape(shape, answer).map_err(other)
     }
 
+    /// The model on the GPU, if it runs there.
+    pub(crate) fn gpu_mut(&mut self) -> Option<&mut GpuModel> {
+        match &mut self.engine {
+            Engine::Gpu(model) => Some(model),
+            Engine::Cpu(_) => None,
+        }
+    }
+
     /// The GPU's answer to the last frame.
     pub(crate) fn gpu_frame(&self) -> Option<&gpu::Answer> {
         match &self.engine {

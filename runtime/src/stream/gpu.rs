@@ -3,11 +3,35 @@
 use ndarray::{Array2, Array3, ArrayView3, s};
 
 use super::{Answer, Stream};
-use crate::gpu::{GpuError, Task};
+use crate::gpu::{GpuCeilings, GpuError, KernelTime, Task};
 use crate::reference::tolerance::GPU_PICTURE_RMS;
 use crate::{Error, Mask, Result, resize};
 
 impl Stream {
+    /// How long each kind of dispatch of a frame takes, by the GPU's own clock, the longest first: of several runs, the middle
+    /// one. Empty on the CPU, and where the GPU has no clock that can be asked.
+    ///
+    /// # Shapes
+    /// - `frame`: `[H, W, 3 or 4]`
+    ///
+    /// # Errors
+    /// [`Error::UnderWay`] if frames are under way, [`Error::Gpu`] if the GPU fails.
+    pub fn kernel_times(&mut self, frame: ArrayView3<u8>, mask: &Mask, runs: usize) -> Result<Vec<KernelTime>> {
+        if self.under_way() > 0 {
+            return Err(Error::UnderWay { most: 0 });
+        }
+        let task = Task::Frame(frame, self.give);
+        Ok(self.model.gpu_mut().map(|model| model.engine.profile(task, mask, runs)).transpose()?.unwrap_or_default())
+    }
+
+    /// What the GPU can do; `None` on the CPU, and where the GPU has no clock that can be asked.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] if the GPU fails.
+    pub fn gpu_ceilings(&mut self) -> Result<Option<GpuCeilings>> {
+        Ok(self.model.gpu_mut().map(|model| model.engine.ceilings()).transpose()?.flatten())
+    }
+
     /// Gives a frame to a GPU, if there is one.
     pub(super) fn submitted(&mut self, frame: ArrayView3<u8>, mask: &Mask) -> Result<()> {
         let give = self.give;

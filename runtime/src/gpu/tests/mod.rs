@@ -5,6 +5,7 @@ mod frames;
 mod golden;
 mod kernels;
 mod model;
+mod profile;
 mod run;
 mod shaders;
 mod stream;

@@ -1,0 +1,55 @@
+//! What a GPU's clock says.
+
+use glimpse_models::{Bundle, Precision};
+use ndarray::Array3;
+
+use super::contexts;
+use super::model::TINY;
+use super::run::run;
+use crate::gpu::engine::{Engine, Settings, Task};
+use crate::gpu::jobs::Job;
+use crate::gpu::params;
+use crate::{Give, Mask};
+
+#[test]
+#[ignore = "needs a GPU"]
+fn each_dispatch_of_a_frame_takes_its_time() {
+    let bundle = Bundle::open(TINY).unwrap();
+    let settings = Settings { folder: None, ..Settings::new(None, Precision::F32, false) };
+    let mut engine = Engine::new(&bundle, Precision::Int8, &settings).unwrap();
+    let frame = Array3::from_shape_fn((90, 70, 3), |(y, x, c)| (3 * x + y + c) as u8);
+    let mask = Mask::random(bundle.spec().grid(), 0.5, 1).unwrap();
+    let task = |give| Task::Frame(frame.view(), give);
+    let all = engine.profile(task(Give::Both), &mask, 3).unwrap();
+    assert!(all.iter().all(|kernel| kernel.ms > 0.0), "{all:?}");
+    let count = |name: &str| -> usize {
+        all.iter().filter(|kernel| kernel.kernel == name).map(|kernel| kernel.dispatches).sum()
+    };
+    let spec = bundle.spec();
+    let blocks = spec.encoder().depth + spec.decoder().unwrap().depth;
+    let expected = [("attention", blocks), ("linear", 4 * blocks + 3), ("layer_norm", 2 * blocks + 2), ("resize", 2)];
+    for (name, expected) in expected.into_iter().chain([("membrane", 1), ("composite", 1)]) {
+        assert_eq!(count(name), expected, "{name}: {all:?}");
+    }
+    assert!(all.is_sorted_by(|a, b| a.ms >= b.ms));
+    let fewer = engine.profile(task(Give::Tokens), &mask, 3).unwrap();
+    assert!(fewer.iter().all(|kernel| !["membrane", "composite", "restore"].contains(&kernel.kernel)), "{fewer:?}");
+
+    let ceilings = engine.ceilings().unwrap().unwrap();
+    assert!(ceilings.copy_gbytes_per_s > 0.1 && ceilings.f32_gmacs_per_s > 0.1, "{ceilings:?}");
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn copy_copies_and_fma_rate_multiplies() {
+    for context in contexts() {
+        for vectors in [1, 64, 70_000] {
+            let x: Vec<f32> = (0..4 * vectors).map(|i| i as f32).collect();
+            let job = Job::Copy { vectors: vectors as u32 };
+            assert_eq!(run(&context, job, 0, &[bytemuck::cast_slice(&x)], &vec![0f32; x.len()]), x);
+        }
+        // to 2 from 0 to 7, half of the way at a time
+        let params = params::FmaRate { factor: 0.5, summand: 1.0 };
+        assert_eq!(run(&context, Job::FmaRate { groups: 3, params }, 0, &[], &[0f32; 12]), [16.0; 12]);
+    }
+}
