@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use glimpse_models::Precision;
-use glimpse_runtime::Device;
+use glimpse_runtime::{Device, Options};
 
 /// Where encoder and decoder run.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -18,6 +18,11 @@ pub struct DeviceArgs {
 }
 
 impl DeviceArgs {
+    /// How a model is run there.
+    pub fn options(self, precision: Precision, threads: Option<usize>) -> Options {
+        Options { precision, threads, device: self.device, half: self.f16, ..Options::default() }
+    }
+
     /// # Errors
     /// When an option would do nothing.
     pub fn check(&self, precision: Precision) -> Result<()> {

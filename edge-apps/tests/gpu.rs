@@ -101,4 +101,26 @@ fn a_bench_says_which_gpu_it_ran_on() {
     let output = place.glimpse("bench --device gpu --precision f32 --f16 --runs 2 --json").assert().success();
     let report: Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
     assert_ne!(report["device"], "cpu");
+    assert!(report["gpu"]["kernels"].is_null());
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn a_bench_says_where_a_frame_s_time_goes_on_a_gpu() {
+    let place = place();
+    let command = "bench a.png --device gpu --visible 40 --runs 3 --gpu-kernels";
+    let output = place.glimpse(&format!("{command} --json")).assert().success();
+    let report: Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
+    let gpu = &report["gpu"];
+    for time in [&gpu["latency"], &gpu["period"], &gpu["host"]] {
+        assert!(time["p50_ms"].as_f64().unwrap() > 0.0, "{gpu}");
+    }
+    assert!(gpu["can"]["f32_gmacs_per_s"].as_f64().unwrap() > 0.0, "{gpu}");
+    let kernels = gpu["kernels"].as_array().unwrap();
+    for name in ["resize", "attention", "layer_norm", "membrane", "composite"] {
+        assert!(kernels.iter().any(|kernel| kernel["kernel"] == name), "{name}: {gpu}");
+    }
+    let words = place.run(command);
+    assert!(words.contains("24 of 64 patches of 128×128") && words.contains("GMAC/s"), "{words}");
+    place.refuses("bench --gpu-kernels", &["--gpu-kernels", "--device gpu"]);
 }

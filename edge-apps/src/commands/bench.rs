@@ -1,15 +1,26 @@
 //! `glimpse bench`: how long each stage takes on this machine.
 
+#[cfg(feature = "gpu")]
+mod gpu;
+#[cfg(not(feature = "gpu"))]
+mod no_gpu;
+
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use glimpse_models::{Bundle, BundleFile, ModelSpec, Part, Precision};
-use glimpse_runtime::{BaseSolver, Family, Machine, Mask, Model, Options, Preprocessor, peak_memory_bytes, unpatchify};
+use glimpse_runtime::{
+    BaseSolver, Device, Family, Machine, Mask, Model, Options, Preprocessor, peak_memory_bytes, unpatchify,
+};
 use ndarray::{Array2, Array3, ArrayView3};
 use serde::Serialize;
 
+#[cfg(feature = "gpu")]
+use self::gpu::OnGpu;
+#[cfg(not(feature = "gpu"))]
+use self::no_gpu::OnGpu;
 use crate::bundles;
 use crate::device::DeviceArgs;
 use crate::picture::Picture;
@@ -19,13 +30,14 @@ use crate::visible::Visible;
 ///
 /// A frame goes through `preprocess` (resize, normalize, cut into patches), `encode` (features), `decode` (all patches) and
 /// `paint` (the patches upon what the model adds them to, back to pixels). Decoder and painting are left out where the model
-/// has no decoder.
+/// has no decoder. On a GPU, a frame is timed besides that goes there as it is and comes back painted, the next one under way.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   glimpse bench
   glimpse bench photo.jpg --visible 16 --threads 1 --json
-  glimpse bench --model vit-base --stage encode --runs 50")]
+  glimpse bench --model vit-base --stage encode --runs 50
+  glimpse bench --device gpu --gpu-kernels")]
 pub struct Args {
     /// Picture to measure with [default: a made-up frame of 640×480]
     #[arg(value_name = "IMAGE")]
@@ -61,6 +73,10 @@ pub struct Args {
     /// Kernels to compute int8 with [default: the fastest for this CPU; `glimpse info` names them]
     #[arg(long, value_name = "NAME", value_parser = kernels)]
     kernels: Option<Family>,
+
+    /// On a GPU, say how long each of its kernels takes in a frame, by its own clock, and what the GPU can do at all
+    #[arg(long)]
+    gpu_kernels: bool,
 
     /// Print JSON
     #[arg(long)]
@@ -110,6 +126,8 @@ struct Report {
     /// All of these stages of a frame together.
     frame: Timed,
     peak_memory_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gpu: Option<OnGpu>,
 }
 
 /// From nothing to the first features.
@@ -140,13 +158,11 @@ pub fn run(args: &Args) -> Result<()> {
     let precision = bundles::precision(&bundle, args.precision);
     args.device.check(precision)?;
     let threads = args.threads.map_or_else(|| Machine::detect().threads, |threads| threads as usize);
-    let options = Options {
-        precision,
-        threads: Some(threads),
-        kernels: args.kernels,
-        device: args.device.device,
-        half: args.device.f16,
-    };
+    let options = Options { kernels: args.kernels, ..args.device.options(precision, Some(threads)) };
+    ensure!(
+        !args.gpu_kernels || !matches!(args.device.device, Device::Cpu),
+        "--gpu-kernels is for --device gpu; here it would do nothing"
+    );
     let start = Instant::now();
     let model = Model::load(&bundle, &options).with_context(|| format!("model `{}`", args.model))?;
     let plan_ms = milliseconds(start);
@@ -163,13 +179,15 @@ pub fn run(args: &Args) -> Result<()> {
     let stages = stages(args, &bundle)?;
     let peak_memory_bytes = peak_memory_bytes();
     let (stages, frame_times) = bench.times(frame.view(), &stages, args.runs)?;
+    let (model_sha256, device) = (sha256(&bundle, bench.model.form())?, bench.model.runs_on().to_owned());
+    let gpu = OnGpu::measure(bench, frame.view(), args)?;
     let machine = Machine::detect();
     let report = Report {
         version: env!("CARGO_PKG_VERSION"),
         model: bundle.name().to_owned(),
-        model_sha256: sha256(&bundle, bench.model.form())?,
+        model_sha256,
         precision,
-        device: bench.model.runs_on().to_owned(),
+        device,
         frame_px: [frame.dim().1, frame.dim().0],
         visible,
         patches: grid.len(),
@@ -182,6 +200,7 @@ pub fn run(args: &Args) -> Result<()> {
         stages,
         frame: frame_times,
         peak_memory_bytes,
+        gpu,
     };
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
@@ -328,7 +347,9 @@ fn print(report: &Report) {
     line("frame", format!("{width}×{height}, {} of {} patches visible", report.visible, report.patches));
     line("machine", format!("{}: {}", report.arch, report.cpu_features.join(" ")));
     line("device", report.device.clone());
-    line("kernels", format!("{}, {} threads", report.kernels, report.threads));
+    if report.gpu.is_none() {
+        line("kernels", format!("{}, {} threads", report.kernels, report.threads));
+    }
     let ColdStart { read_ms, plan_ms, first_answer_ms } = &report.cold_start;
     line("cold start", format!("read {read_ms:.1} ms, plan {plan_ms:.1} ms, first answer {first_answer_ms:.1} ms"));
     if let Some(bytes) = report.peak_memory_bytes {
@@ -339,6 +360,9 @@ fn print(report: &Report) {
         let value = stage.and_then(|stage| stage.to_possible_value());
         let name = value.map_or_else(|| "frame".to_owned(), |value| value.get_name().to_owned());
         println!("{name:<14} {p50_ms:>10.3} {p95_ms:>10.3} {p99_ms:>10.3}");
+    }
+    if let Some(gpu) = &report.gpu {
+        gpu.print();
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use glimpse_models::{Bundle, Precision};
-use glimpse_runtime::{Machine, Mask, Model, Options};
+use glimpse_runtime::{Machine, Mask, Model};
 use serde::Serialize;
 
 use crate::bundles;
@@ -104,13 +104,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     args.device.check(precision)?;
     let threads = args.threads.map_or_else(|| Machine::detect().threads, |threads| threads as usize);
     let workers = threads.min(inputs.len());
-    let options = Options {
-        precision,
-        threads: Some(threads / workers),
-        device: args.device.device,
-        half: args.device.f16,
-        ..Options::default()
-    };
+    let options = args.device.options(precision, Some(threads / workers));
     let model = Model::load(&bundle, &options).with_context(|| format!("model `{}`", args.model))?;
 
     let bar = progress(inputs.len(), 0);

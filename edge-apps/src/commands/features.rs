@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use glimpse_models::{Bundle, BundleFile, Part as Graph, Precision};
-use glimpse_runtime::{Machine, Model, Options, PREPROCESS_VERSION};
+use glimpse_runtime::{Machine, Model, PREPROCESS_VERSION};
 use serde::Serialize;
 
 use crate::bundles;
@@ -128,13 +128,7 @@ pub fn run(args: &Args) -> Result<()> {
 
     let threads = args.threads.map_or_else(|| Machine::detect().threads, |threads| threads as usize);
     let workers = threads.min(inputs.len());
-    let options = Options {
-        precision,
-        threads: Some(threads / workers),
-        device: args.device.device,
-        half: args.device.f16,
-        ..Options::default()
-    };
+    let options = args.device.options(precision, Some(threads / workers));
     let model = Model::load(&bundle, &options).with_context(|| format!("model `{}`", args.model))?;
     let recipe = recipe(args, &bundle, &model, precision, visible, &inputs)?;
     let existing = match (args.resume, args.force) {

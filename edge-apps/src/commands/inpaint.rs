@@ -146,12 +146,7 @@ pub fn run(args: &Args) -> Result<()> {
     let bundle = bundles::open(&args.model)?;
     let precision = bundles::precision(&bundle, args.precision);
     args.device.check(precision)?;
-    let options = Options {
-        precision,
-        threads: args.threads.map(|threads| threads as usize),
-        device: args.device.device,
-        ..Options::default()
-    };
+    let options = args.device.options(precision, args.threads.map(|threads| threads as usize));
     let grid = bundle.spec().grid();
     let hole_from = |job: &Job| match (&job.mask, args.random) {
         (Some(path), _) => HoleFrom::Mask { path: path.clone(), fit: args.fit_mask },
