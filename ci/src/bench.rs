@@ -1,5 +1,6 @@
 //! `cargo ci bench`: how fast Glimpse is beside its peers.
 
+mod gpu;
 mod peers;
 mod train;
 
@@ -14,6 +15,7 @@ pub struct Args {
 enum What {
     Train(train::Args),
     Peers(peers::Args),
+    Gpu(gpu::Args),
 }
 
 /// Runs the benchmark that was asked for.
@@ -24,6 +26,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     match &args.what {
         What::Train(args) => train::run(args),
         What::Peers(args) => peers::run(args),
+        What::Gpu(args) => gpu::run(args),
     }
 }
 

@@ -3,13 +3,16 @@
 usage: python peers.py prepare BUNDLE FOLDER
        python peers.py case FOLDER WHAT TOKENS
        python peers.py time ENGINE FOLDER FORM WHAT TOKENS THREADS RUNS
+       python peers.py providers
 
 `prepare` writes the forms of a bundle's graphs that suit other engines into FOLDER/encoder and FOLDER/decoder: `f32.onnx`;
 `dynamic.onnx`, int8 whose activations are quantized as they come; `static.onnx`, int8 whose activations have fixed ranges;
 and `glimpse.onnx`, the bundle's own int8 form. `case` writes FOLDER/WHAT/TOKENS.json: made-up input of a graph (encoder or
 decoder) of TOKENS tokens, the class token among them, and ONNX Runtime's answer to it in f32.
 
-`time` runs a form (FORM) with ENGINE (onnxruntime or openvino) and prints as JSON the milliseconds of RUNS runs, after a
+`providers` prints as JSON what ONNX Runtime has for GPUs, the fastest first.
+
+`time` runs a form (FORM) with ENGINE (onnxruntime, onnxruntime:PROVIDER or openvino) and prints as JSON the milliseconds of RUNS runs, after a
 tenth as many that are not timed. WHAT is a graph by itself, on its case, whose answer it tells its relative error to; or a
 frame of 640×480, `features` or `painted`, with OpenCV, NumPy and SciPy around the graphs: the membrane that the answer is
 added to is factored once for its mask.
@@ -28,6 +31,7 @@ sys.path.append(str(Path(__file__).parent.parent))
 from onnx_forms import dynamic, widened  # noqa: E402
 
 PARTS = ("encoder", "decoder")
+GPU_PROVIDERS = ("CUDAExecutionProvider", "WebGpuExecutionProvider", "DmlExecutionProvider", "CoreMLExecutionProvider")
 Arrays = dict[str, np.ndarray]
 
 
@@ -96,13 +100,16 @@ def read_case(file: Path) -> Arrays:
 
 def runner(engine: str, file: Path, threads: int) -> Callable[[Arrays], np.ndarray]:
     """What runs a file once."""
-    if engine == "onnxruntime":
+    if engine.startswith("onnxruntime"):
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+        provider = engine.partition(":")[2] or "CPUExecutionProvider"
+        session = onnxruntime.InferenceSession(file, options, providers=[provider])
+        if provider not in session.get_providers():
+            sys.exit(f"ONNX Runtime runs nothing with {provider}")
         return lambda inputs: session.run(None, inputs)[0]
     import openvino
 
@@ -211,5 +218,10 @@ if __name__ == "__main__":
             write_case(Path(folder), what, int(tokens))
         case ["time", engine, folder, form, what, tokens, threads, runs]:
             print(json.dumps(timed(engine, Path(folder), form, what, int(tokens), int(threads), int(runs))))
+        case ["providers"]:
+            import onnxruntime
+
+            there = onnxruntime.get_available_providers()
+            print(json.dumps([provider for provider in GPU_PROVIDERS if provider in there]))
         case _:
             sys.exit(__doc__)

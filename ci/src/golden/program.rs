@@ -52,6 +52,11 @@ impl ExportProgram {
         Ok(Self { path })
     }
 
+    /// One that is built already.
+    pub fn at(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
     /// Trains for a few steps on photographs and makes a bundle with every form of it.
     ///
     /// # Errors

@@ -1,11 +1,12 @@
-//! `glimpse-export speed`: how fast a model trains here.
+//! `glimpse-export speed`: how fast a model trains and answers here.
 
 use anyhow::Context;
 use clap::Args as ClapArgs;
 use glimpse_export::device::{CPU, device};
 use glimpse_export::model::Products;
-use glimpse_export::speed::{Trial, measure};
+use glimpse_export::speed::{Trial, encode_times_ms, measure};
 use glimpse_export::train::Crew;
+use serde::Serialize;
 
 use super::sizes::SizeArgs;
 use super::try_device;
@@ -24,7 +25,7 @@ pub struct Args {
     /// Part of the patches that is hidden.
     #[arg(long, default_value_t = 0.5)]
     ratio: f64,
-    /// Steps to time.
+    /// Steps to time, or answers.
     #[arg(long, default_value_t = 10)]
     steps: usize,
     /// cpu, vulkan[:N], wgpu[:N] or cuda[:N], as far as built in.
@@ -39,9 +40,20 @@ pub struct Args {
     /// Numbers that matrix products are computed in; f16 and bf16 are for GPUs.
     #[arg(long, value_enum, default_value = "f32")]
     matmul: Products,
+    /// Time the encoder's answer to one picture with so many visible patches instead.
+    #[arg(long, value_name = "N", conflicts_with_all = ["batch", "ratio", "recompute", "threads"])]
+    encode: Option<usize>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
+}
+
+/// What is said of the encoder's answers.
+#[derive(Serialize)]
+struct Encoding {
+    device: String,
+    visible: usize,
+    times_ms: Vec<f64>,
 }
 
 /// Runs the command.
@@ -50,6 +62,23 @@ pub struct Args {
 /// When an option is out of range.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let spec = args.sizes.spec().context("the model's sizes do not fit together")?;
+    if let Some(visible) = args.encode {
+        let times_ms = encode_times_ms(&spec, args.matmul, visible, args.steps, &device(&args.device)?)?;
+        let encoding = Encoding { device: args.device.clone(), visible, times_ms };
+        if args.json {
+            println!("{}", serde_json::to_string(&encoding)?);
+        } else {
+            let mut sorted = encoding.times_ms;
+            sorted.sort_by(f64::total_cmp);
+            println!(
+                "{:.2} ms a picture ({:.2} to {:.2})",
+                sorted[sorted.len() / 2],
+                sorted[0],
+                sorted[sorted.len() - 1]
+            );
+        }
+        return Ok(());
+    }
     try_device::trusted([&args.device], args.matmul)?;
     let mut found = device(&args.device)?.autodiff();
     if args.recompute {

@@ -1,6 +1,7 @@
-//! How fast a model trains on this machine, beside what the machine could do.
+//! How fast a model trains and answers on this machine, beside what the machine could do.
 
 mod floor;
+mod forward;
 
 use std::time::Instant;
 
@@ -14,6 +15,7 @@ use rand_pcg::Pcg64;
 use serde::Serialize;
 
 pub use floor::{matmul_flops_per_s, training_flops};
+pub use forward::encode_times_ms;
 
 use crate::data::{Batch, MaskKind, draw_hidden, push_sample};
 use crate::model::{Mae, Products, random_weights};
