@@ -96,6 +96,8 @@ pub(crate) struct Engine {
     answer: Answer,
     /// How long a task is waited for.
     pub(super) limit: Duration,
+    /// The largest frame that the GPU's buffers hold.
+    most_frame_bytes: u64,
 }
 
 /// A task under way.
@@ -175,6 +177,7 @@ impl Engine {
         let most = shared.bytes(spec.grid().len()).iter().sum::<usize>() as u64;
         let staging = std::array::from_fn(|_| context.buffer("staging", most, usage));
         context.check()?;
+        let limits = context.device.limits();
         Ok(Self {
             shared,
             plan,
@@ -186,6 +189,7 @@ impl Engine {
             indices: Vec::new(),
             answer: Answer::default(),
             limit,
+            most_frame_bytes: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
         })
     }
 
@@ -219,6 +223,12 @@ impl Engine {
         self.shared.context.fail(wgpu::Error::OutOfMemory { source: "no memory left".into() });
     }
 
+    /// Sets how large a frame may be.
+    #[cfg(test)]
+    pub(crate) fn set_most_frame_bytes(&mut self, bytes: u64) {
+        self.most_frame_bytes = bytes;
+    }
+
     /// Sets how long a frame is waited for.
     #[cfg(test)]
     pub(crate) fn set_limit(&mut self, limit: Duration) {
@@ -241,8 +251,7 @@ impl Engine {
 
     /// Whether a frame of so many bytes can be given to the GPU.
     pub(crate) fn takes(&self, frame_bytes: usize) -> bool {
-        let limits = self.shared.context.device.limits();
-        frame_bytes as u64 <= limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
+        frame_bytes as u64 <= self.most_frame_bytes
     }
 
     /// Begins a task, of which [`Stream::MOST`] may be under way.

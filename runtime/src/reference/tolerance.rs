@@ -25,6 +25,10 @@ pub const GPU_F16: f64 = 2e-3;
 /// Relative error of a GPU's answer with int8 weights: [`INT8_COSINE`] as a distance, `√(2 − 2·0.999)`.
 pub const GPU_INT8: f64 = 0.045;
 
+/// Relative error of a GPU's tokens in int8 beside the CPU's in int8: the same bytes, but for one that lies between two and is
+/// rounded the other way.
+pub const GPU_INT8_AS_ON_CPU: f64 = 2e-3;
+
 /// Root mean square of grey levels by which a picture that a GPU put together may differ from the one that the CPU puts together
 /// around the same model: a membrane that ends a tenth of a level earlier, and rounding.
 pub const GPU_PICTURE_RMS: f64 = 0.5;

@@ -74,6 +74,21 @@ fn a_gpu_sees_and_paints_what_the_cpu_does() {
 
 #[test]
 #[ignore = "needs a GPU"]
+fn a_frame_that_is_too_large_for_a_buffer_is_made_smaller_first() {
+    let options =
+        Options { precision: Precision::F32, device: Device::Gpu(None), threads: Some(1), ..Options::default() };
+    let mut model = Model::load(&Bundle::open(TINY).unwrap(), &options).unwrap();
+    model.gpu_mut().unwrap().engine.set_most_frame_bytes(3 * 128 * 128);
+    let [mut gpu, mut cpu] = [Stream::new(model, Give::Both).unwrap(), stream(Device::Cpu, Give::Both)];
+    let frames = frames(&cpu);
+    for (got, expected) in seen(&mut gpu, &frames).iter().zip(&seen(&mut cpu, &frames)) {
+        assert_same(got, expected);
+    }
+    assert!(gpu.model().gpu().is_some());
+}
+
+#[test]
+#[ignore = "needs a GPU"]
 fn frames_that_were_under_way_are_computed_though_the_gpu_is_lost() {
     let [mut gpu, mut cpu] = [Device::Gpu(None), Device::Cpu].map(|device| stream(device, Give::Both));
     let frames = frames(&cpu);
