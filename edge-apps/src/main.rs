@@ -1,8 +1,9 @@
 //! The program `glimpse`: masked autoencoders on cameras and small computers.
 
-#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests unwrap freely"))]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "tests unwrap freely"))]
 
 mod bundles;
+mod camera;
 mod commands;
 mod device;
 mod features;
@@ -34,6 +35,7 @@ enum Command {
     Inpaint(commands::inpaint::Args),
     Features(commands::features::Args),
     Classify(commands::classify::Args),
+    Camera(commands::camera::Args),
     Bench(commands::bench::Args),
     Info(commands::info::Args),
 }
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Command::Inpaint(args) => commands::inpaint::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Features(args) => commands::features::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Classify(args) => commands::classify::run(&args),
+        Command::Camera(args) => commands::camera::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Bench(args) => commands::bench::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Info(args) => commands::info::run(&args).map(|()| ExitCode::SUCCESS),
     };

@@ -31,6 +31,7 @@
 //! | `preprocess.rs` | [`Preprocessor`]: a frame to a model's image, and back |
 //! | `patchify.rs` | [`patchify`], [`unpatchify`]: an image to patches, and back |
 //! | `mask.rs` | [`Mask`]: which patches are visible |
+//! | `motion.rs` | [`MotionBudget`]: which patches changed |
 //! | `model.rs` | [`Model`]: patches to features or to all patches |
 //! | `stream.rs` | [`Stream`]: a camera's frames through a model |
 //! | `graph.rs` | [`Graph`]: any ONNX file, run by the same engine |
@@ -67,6 +68,7 @@ pub mod inpaint;
 mod machine;
 mod mask;
 mod model;
+mod motion;
 mod patchify;
 mod pool;
 mod preprocess;
@@ -85,6 +87,7 @@ pub use graph::Graph;
 pub use machine::{Machine, peak_memory_bytes};
 pub use mask::Mask;
 pub use model::{Device, Model, Options};
+pub use motion::MotionBudget;
 pub use patchify::{patchify, patchify_into, unpatchify};
 pub use pool::Pool;
 pub use preprocess::{PREPROCESS_VERSION, Preprocessor, resize};

@@ -146,15 +146,14 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 
 impl Programs {
     fn new(args: &Args, workspace: &Workspace) -> anyhow::Result<Self> {
-        let release = match &args.programs {
-            Some(folder) => folder.clone(),
-            None => {
-                process::run(process::cargo(&workspace.root).args(["build", "--release", "--package", "glimpse"]))?;
-                let features: &[&str] = if args.alone { &[] } else { &["--features", "vulkan,tuned"] };
-                let export = ["build", "--release", "--package", "glimpse-export"];
-                process::run(process::cargo(&workspace.root).args(export).args(features))?;
-                workspace.target_directory.join("release")
-            }
+        let release = if let Some(folder) = &args.programs {
+            folder.clone()
+        } else {
+            process::run(process::cargo(&workspace.root).args(["build", "--release", "--package", "glimpse"]))?;
+            let features: &[&str] = if args.alone { &[] } else { &["--features", "vulkan,tuned"] };
+            let export = ["build", "--release", "--package", "glimpse-export"];
+            process::run(process::cargo(&workspace.root).args(export).args(features))?;
+            workspace.target_directory.join("release")
         };
         let scratch = workspace.target_directory.join("bench");
         let export = release.join("glimpse-export");

@@ -1,6 +1,7 @@
 //! One file a command: its arguments and what it does.
 
 pub mod bench;
+pub mod camera;
 pub mod classify;
 pub mod features;
 pub mod info;

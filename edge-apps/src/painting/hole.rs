@@ -38,6 +38,14 @@ impl FromStr for Area {
     }
 }
 
+impl Area {
+    /// Whether it has a pixel between these columns and rows, the first of each and the one after the last.
+    pub fn touches(self, [left, right]: [usize; 2], [top, bottom]: [usize; 2]) -> bool {
+        let meets = |start: usize, len: usize, from: usize, to: usize| start < to && start.saturating_add(len) > from;
+        meets(self.x, self.width, left, right) && meets(self.y, self.height, top, bottom)
+    }
+}
+
 /// What says which pixels are hidden.
 #[derive(Debug, Clone)]
 pub enum HoleFrom {

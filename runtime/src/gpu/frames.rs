@@ -134,7 +134,7 @@ impl Front {
                 source_width: width as u32,
                 source: source as u32,
                 along_rows,
-                taps: taps.taps as u32,
+                taps: taps.count as u32,
                 shift: taps.shift,
                 channels,
             });

@@ -11,7 +11,7 @@ pub(super) struct Taps {
     /// The first pixel that is read, then taps, zeros after the last: `[to, 1 + taps]`
     pub(super) table: Vec<i32>,
     /// Taps of each pixel.
-    pub(super) taps: usize,
+    pub(super) count: usize,
     /// Sums are in units of 2^−shift.
     pub(super) shift: u32,
 }
@@ -43,7 +43,7 @@ impl Taps {
             let zeros = std::iter::repeat_n(0, taps - weights.len());
             std::iter::once(*first as i32).chain(fixed).chain(zeros)
         });
-        Self { table: table.collect(), taps, shift }
+        Self { table: table.collect(), count: taps, shift }
     }
 }
 

@@ -38,7 +38,8 @@ struct Can {
 /// One kind of dispatch.
 #[derive(Debug, Serialize)]
 struct Kernel {
-    kernel: &'static str,
+    #[serde(rename = "kernel")]
+    name: &'static str,
     sizes: String,
     dispatches: usize,
     ms: f64,
@@ -95,8 +96,8 @@ impl OnGpu {
         if !self.kernels.is_empty() {
             println!("\n{:<14} {:<30} {:>5} {:>10} {:>10} {:>10}", "kernel", "sizes", "times", "ms", "GMAC/s", "GB/s");
         }
-        for Kernel { kernel, sizes, dispatches, ms, gmacs_per_s, gbytes_per_s } in &self.kernels {
-            println!("{kernel:<14} {sizes:<30} {dispatches:>5} {ms:>10.3} {gmacs_per_s:>10.1} {gbytes_per_s:>10.1}");
+        for Kernel { name, sizes, dispatches, ms, gmacs_per_s, gbytes_per_s } in &self.kernels {
+            println!("{name:<14} {sizes:<30} {dispatches:>5} {ms:>10.3} {gmacs_per_s:>10.1} {gbytes_per_s:>10.1}");
         }
     }
 }
@@ -111,7 +112,7 @@ impl From<KernelTime> for Kernel {
     fn from(time: KernelTime) -> Self {
         let KernelTime { kernel, sizes, dispatches, ms, products, bytes, .. } = time;
         let per_s = |count: u64| count as f64 / ms / 1e6;
-        Self { kernel, sizes, dispatches, ms, gmacs_per_s: per_s(products), gbytes_per_s: per_s(bytes) }
+        Self { name: kernel, sizes, dispatches, ms, gmacs_per_s: per_s(products), gbytes_per_s: per_s(bytes) }
     }
 }
 
@@ -140,15 +141,12 @@ fn run(stream: &mut Stream, frame: ArrayView3<u8>, mask: &Mask, runs: u32, under
     Ok([times, host])
 }
 
-/// Milliseconds that this thread has worked.
-#[cfg(unix)]
+/// Milliseconds that this thread has worked, where that is known.
 fn thread_ms() -> Option<f64> {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Some(time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6)
-}
-
-/// Milliseconds that this thread has worked: not known here.
-#[cfg(not(unix))]
-fn thread_ms() -> Option<f64> {
+    #[cfg(unix)]
+    let time = Some(rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime));
+    #[cfg(unix)]
+    return time.map(|time| time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6);
+    #[cfg(not(unix))]
     None
 }

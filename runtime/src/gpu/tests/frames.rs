@@ -46,7 +46,7 @@ fn resized(context: &Context, frame: &Array3<u8>, side: usize) -> Array3<u8> {
             source_width: width as u32,
             source: source as u32,
             along_rows,
-            taps: taps.taps as u32,
+            taps: taps.count as u32,
             shift: taps.shift,
             channels: channels as u32,
         });

@@ -86,8 +86,14 @@ fn each_has_as_many_invocations_as_the_host_counts_on() {
         let name = kernel.shader().name;
         let [x, y, z] = module(kernel).entry_points[0].workgroup_size;
         let expected = match kernel {
-            Kernel::Place | Kernel::Restore | Kernel::Resize | Kernel::Patchify => [LINE, 1, 1],
-            Kernel::Planes | Kernel::Composite | Kernel::Copy | Kernel::FmaRate => [LINE, 1, 1],
+            Kernel::Place
+            | Kernel::Restore
+            | Kernel::Resize
+            | Kernel::Patchify
+            | Kernel::Planes
+            | Kernel::Composite
+            | Kernel::Copy
+            | Kernel::FmaRate => [LINE, 1, 1],
             Kernel::Attention { .. } => [4, QUERIES, 1],
             // a workgroup a row
             Kernel::Quantize | Kernel::LayerNorm => [x, 1, 1],

@@ -1,0 +1,192 @@
+//! Which patches of a frame are looked at.
+
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::{Result, bail};
+use glimpse_models::PatchGrid;
+use glimpse_runtime::{Mask, MotionBudget};
+use ndarray::ArrayView3;
+
+use super::random::mixed;
+use crate::painting::Area;
+
+/// How many patches of each frame are looked at, and which.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Budget {
+    All,
+    /// So many, others in each frame.
+    Count(usize),
+    /// This share of them, others in each frame.
+    Share(f64),
+    /// So many: those that changed most.
+    Motion(usize),
+}
+
+impl FromStr for Budget {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is not all, a number of patches, a share such as 0.25, or motion:N");
+        let count = |text: &str| text.parse().ok().filter(|&count| count > 0).ok_or_else(wrong);
+        match text.split_once(':') {
+            None if text == "all" => Ok(Self::All),
+            Some(("motion", number)) => count(number).map(Self::Motion),
+            Some(_) => Err(wrong()),
+            None if text.contains('.') => {
+                text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0).map(Self::Share).ok_or_else(wrong)
+            }
+            None => count(text).map(Self::Count),
+        }
+    }
+}
+
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::Count(count) => write!(f, "{count}"),
+            Self::Share(share) => write!(f, "{share:?}"),
+            Self::Motion(count) => write!(f, "motion:{count}"),
+        }
+    }
+}
+
+impl Budget {
+    /// How many patches that is.
+    ///
+    /// # Errors
+    /// When the grid has fewer.
+    pub fn count(self, grid: PatchGrid) -> Result<usize> {
+        match self {
+            Self::All => Ok(grid.len()),
+            Self::Share(share) => Ok(((share * grid.len() as f64).round() as usize).max(1)),
+            Self::Count(count) | Self::Motion(count) if count <= grid.len() => Ok(count),
+            Self::Count(_) | Self::Motion(_) => {
+                bail!("--visible {self}: the model has {} patches; give at most that, or `all`", grid.len())
+            }
+        }
+    }
+}
+
+/// The choice of patches in one source's frames.
+#[derive(Debug)]
+pub struct Chooser {
+    budget: Budget,
+    count: usize,
+    seed: u64,
+    grid: PatchGrid,
+    areas: Vec<Area>,
+    motion: MotionBudget,
+    /// The patches that are never looked at in frames of a height and width.
+    never: Option<([usize; 2], Vec<usize>)>,
+}
+
+impl Chooser {
+    /// # Errors
+    /// When the budget is more than the grid has.
+    pub fn new(budget: Budget, grid: PatchGrid, areas: &[Area], seed: u64) -> Result<Self> {
+        let count = budget.count(grid)?;
+        Ok(Self { budget, count, seed, grid, areas: areas.to_vec(), motion: MotionBudget::new(grid), never: None })
+    }
+
+    /// What is looked at of a frame.
+    ///
+    /// # Shapes
+    /// - `frame`: `[H, W, 3]`
+    ///
+    /// # Errors
+    /// When nothing may be.
+    pub fn mask(&mut self, frame: ArrayView3<u8>, number: u64) -> Result<Mask> {
+        let size = [frame.dim().0, frame.dim().1];
+        let never = match self.never.take() {
+            Some((of, never)) if of == size => never,
+            _ => never(self.grid, &self.areas, size),
+        };
+        if never.len() == self.grid.len() {
+            bail!(
+                "--never covers every patch of a frame of {}×{} pixels: nothing is left to look at",
+                size[1],
+                size[0]
+            );
+        }
+        let (_, never) = self.never.insert((size, never));
+        if matches!(self.budget, Budget::Motion(_)) {
+            return Ok(self.motion.mask(frame, self.count, never)?);
+        }
+        let allowed = Mask::from_masked(self.grid, never)?;
+        let mut visible = allowed.visible().to_vec();
+        if self.count < visible.len() {
+            let of_frame = mixed(self.seed ^ mixed(number));
+            visible.sort_by_key(|&patch| mixed(of_frame ^ patch as u64));
+            visible.truncate(self.count);
+        }
+        Ok(Mask::from_visible(self.grid, &visible)?)
+    }
+}
+
+/// The patches that an area touches, in a frame that is squeezed into the grid.
+fn never(grid: PatchGrid, areas: &[Area], [height, width]: [usize; 2]) -> Vec<usize> {
+    // the first pixel of a row or column of patches, and the first after it
+    let span = |index: usize, count: usize, side: usize| (index * side / count, ((index + 1) * side).div_ceil(count));
+    (0..grid.len())
+        .filter(|&patch| {
+            let (row, col) = grid.position(patch);
+            let ((top, bottom), (left, right)) = (span(row, grid.rows(), height), span(col, grid.cols(), width));
+            areas.iter().any(|area| area.touches([left, right], [top, bottom]))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array3;
+
+    use super::*;
+
+    fn grid() -> PatchGrid {
+        PatchGrid::new(64, 64, 16).unwrap()
+    }
+
+    fn chosen(budget: &str, areas: &[&str], number: u64) -> Vec<usize> {
+        let areas: Vec<Area> = areas.iter().map(|area| area.parse().unwrap()).collect();
+        let mut chooser = Chooser::new(budget.parse().unwrap(), grid(), &areas, 7).unwrap();
+        chooser.mask(Array3::zeros((100, 200, 3)).view(), number).unwrap().visible().to_vec()
+    }
+
+    #[test]
+    fn a_budget_reads_as_it_is_written() {
+        for text in ["all", "12", "0.25", "1.0", "motion:3"] {
+            assert_eq!(text.parse::<Budget>().unwrap().to_string(), text);
+        }
+        for text in ["", "0", "0.0", "1.5", "-3", "motion:", "motion:0", "motion:0.5", "some:3", "few"] {
+            assert!(text.parse::<Budget>().unwrap_err().contains("motion:N"), "{text}");
+        }
+        for text in ["17", "motion:17"] {
+            assert!(text.parse::<Budget>().unwrap().count(grid()).unwrap_err().to_string().contains("has 16 patches"));
+        }
+    }
+
+    #[test]
+    fn a_choice_follows_from_seed_and_number() {
+        assert_eq!(chosen("5", &[], 3), chosen("5", &[], 3));
+        assert_ne!(chosen("5", &[], 3), chosen("5", &[], 4));
+        assert_eq!([chosen("5", &[], 3).len(), chosen("0.25", &[], 3).len(), chosen("all", &[], 3).len()], [5, 4, 16]);
+    }
+
+    #[test]
+    fn what_an_area_touches_is_never_looked_at() {
+        // patches are 50 pixels wide and 25 high
+        for budget in ["all", "12", "motion:12"] {
+            for number in 0..20 {
+                let seen = chosen(budget, &["49,0,2,1", "199,99,40,40"], number);
+                assert!([0, 1, 15].iter().all(|patch| !seen.contains(patch)), "{budget}: {seen:?}");
+            }
+        }
+        assert_eq!(chosen("all", &["50,25,50,25"], 0).len(), 15);
+        let all: Area = "0,0,200,100".parse().unwrap();
+        let mut chooser = Chooser::new(Budget::All, grid(), &[all], 0).unwrap();
+        let refused = chooser.mask(Array3::zeros((100, 200, 3)).view(), 0).unwrap_err();
+        assert!(refused.to_string().contains("--never"), "{refused}");
+    }
+}

@@ -1,0 +1,23 @@
+//! From cameras to what is made of their frames.
+//!
+//! | file | stage |
+//! | --- | --- |
+//! | `uri.rs` | what a source is called |
+//! | `pixels.rs` | a frame's bytes as they come, and as red, green and blue |
+//! | `sources/` | cameras, programs, files: frames as they come |
+//! | `capture.rs` | a thread a source, that opens it again when it fails |
+//! | `mailbox.rs` | the newest frame of each source |
+//! | `random.rs` | numbers that follow from a seed |
+//! | `budget.rs` | which patches of a frame are looked at |
+//! | `watch.rs` | frames through the model, as they come |
+//! | `sinks/` | where features and painted frames go |
+
+pub mod budget;
+pub mod capture;
+pub mod mailbox;
+pub mod pixels;
+mod random;
+pub mod sinks;
+pub mod sources;
+pub mod uri;
+pub mod watch;

@@ -1,0 +1,214 @@
+//! A frame's bytes as they come, and as red, green and blue.
+
+use std::time::{Instant, SystemTime};
+
+use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
+use image::{ImageFormat, ImageReader, Limits};
+use ndarray::Array3;
+use yuv::{YuvBiPlanarImage, YuvConversionMode, YuvPackedImage, YuvPlanarImage, YuvRange, YuvStandardMatrix};
+
+/// The largest side of a frame, in pixels.
+pub const MOST_SIDE: u32 = 16_384;
+
+/// How a frame's pixels lie in its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
+pub enum PixelFormat {
+    /// 4:2:2, two pixels in Y U Y V
+    Yuyv,
+    /// 4:2:2, two pixels in U Y V Y
+    Uyvy,
+    /// 4:2:0: all Y, then U and V in turns
+    Nv12,
+    /// 4:2:0: all Y, all U, all V
+    I420,
+    /// A JPEG a frame
+    Mjpeg,
+    /// Three bytes a pixel
+    Rgb,
+    /// Three bytes a pixel, blue first
+    Bgr,
+    /// A byte a pixel
+    Grey,
+    /// 4:2:2: all Y, all U, all V
+    #[value(skip)]
+    I422,
+    /// 4:4:4: all Y, all U, all V
+    #[value(skip)]
+    I444,
+}
+
+impl PixelFormat {
+    /// Bytes of a frame; none if they follow from what is in it.
+    pub fn bytes(self, width: u32, height: u32) -> Option<usize> {
+        let (width, height) = (width as usize, height as usize);
+        let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
+        match self {
+            Self::Mjpeg => None,
+            Self::Yuyv | Self::Uyvy => Some(4 * half_width * height),
+            Self::Nv12 | Self::I420 => Some(width * height + 2 * half_width * half_height),
+            Self::I422 => Some(width * height + 2 * half_width * height),
+            Self::Rgb | Self::Bgr | Self::I444 => Some(3 * width * height),
+            Self::Grey => Some(width * height),
+        }
+    }
+}
+
+/// A frame as its source gives it.
+#[derive(Debug, Clone)]
+pub struct RawFrame {
+    pub format: PixelFormat,
+    /// In pixels; of a JPEG, whatever it says itself.
+    pub width: u32,
+    pub height: u32,
+    pub bytes: Vec<u8>,
+    /// When it was there: to be said, and to be measured from.
+    pub captured: SystemTime,
+    pub captured_at: Instant,
+}
+
+impl RawFrame {
+    /// A frame that is there now.
+    pub fn now(format: PixelFormat, width: u32, height: u32, bytes: Vec<u8>) -> Self {
+        Self { format, width, height, bytes, captured: SystemTime::now(), captured_at: Instant::now() }
+    }
+
+    /// Red, green and blue: `[H, W, 3]`. What is YUV is taken for BT.601 in video's range, as cameras have it.
+    ///
+    /// # Errors
+    /// When the bytes are not those of such a frame.
+    pub fn to_rgb(&self) -> Result<Array3<u8>> {
+        let Self { format, width, height, bytes, .. } = self;
+        let (width, height) = (*width, *height);
+        if *format == PixelFormat::Mjpeg {
+            return rgb_from_jpeg(bytes);
+        }
+        let sides = 1..=MOST_SIDE;
+        ensure!(sides.contains(&width) && sides.contains(&height), "a frame of {width}×{height} pixels");
+        let expected = format.bytes(width, height).unwrap_or_default();
+        ensure!(
+            bytes.len() == expected,
+            "a frame of {width}×{height} pixels in {format:?} has {expected} bytes, this one {}",
+            bytes.len()
+        );
+        let mut rgb = vec![0; 3 * width as usize * height as usize];
+        let stride = 3 * width;
+        let (range, matrix) = (YuvRange::Limited, YuvStandardMatrix::Bt601);
+        let mode = YuvConversionMode::Balanced;
+        let packed = YuvPackedImage { yuy: bytes, yuy_stride: 4 * width.div_ceil(2), width, height };
+        let luma = width as usize * height as usize;
+        match format {
+            PixelFormat::Yuyv => yuv::yuyv422_to_rgb(&packed, &mut rgb, stride, range, matrix)?,
+            PixelFormat::Uyvy => yuv::uyvy422_to_rgb(&packed, &mut rgb, stride, range, matrix)?,
+            PixelFormat::Nv12 => {
+                let (y_plane, uv_plane) = bytes.split_at(luma);
+                let uv_stride = 2 * width.div_ceil(2);
+                let planes = YuvBiPlanarImage { y_plane, y_stride: width, uv_plane, uv_stride, width, height };
+                yuv::yuv_nv12_to_rgb(&planes, &mut rgb, stride, range, matrix, mode)?;
+            }
+            PixelFormat::I420 | PixelFormat::I422 | PixelFormat::I444 => {
+                let (y_plane, chroma) = bytes.split_at(luma);
+                let (u_plane, v_plane) = chroma.split_at(chroma.len() / 2);
+                let u_stride = if *format == PixelFormat::I444 { width } else { width.div_ceil(2) };
+                let planes = YuvPlanarImage {
+                    y_plane,
+                    y_stride: width,
+                    u_plane,
+                    u_stride,
+                    v_plane,
+                    v_stride: u_stride,
+                    width,
+                    height,
+                };
+                match format {
+                    PixelFormat::I420 => yuv::yuv420_to_rgb(&planes, &mut rgb, stride, range, matrix)?,
+                    PixelFormat::I422 => yuv::yuv422_to_rgb(&planes, &mut rgb, stride, range, matrix)?,
+                    _ => yuv::yuv444_to_rgb(&planes, &mut rgb, stride, range, matrix)?,
+                }
+            }
+            PixelFormat::Grey => {
+                for (pixel, &grey) in rgb.as_chunks_mut::<3>().0.iter_mut().zip(bytes) {
+                    *pixel = [grey; 3];
+                }
+            }
+            PixelFormat::Bgr => {
+                for (pixel, &[blue, green, red]) in rgb.as_chunks_mut::<3>().0.iter_mut().zip(bytes.as_chunks().0) {
+                    *pixel = [red, green, blue];
+                }
+            }
+            PixelFormat::Rgb | PixelFormat::Mjpeg => rgb.copy_from_slice(bytes),
+        }
+        Ok(Array3::from_shape_vec((height as usize, width as usize, 3), rgb)?)
+    }
+}
+
+/// Decodes a JPEG that a camera made.
+fn rgb_from_jpeg(bytes: &[u8]) -> Result<Array3<u8>> {
+    let mut reader = ImageReader::with_format(std::io::Cursor::new(bytes), ImageFormat::Jpeg);
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MOST_SIDE);
+    limits.max_image_height = Some(MOST_SIDE);
+    reader.limits(limits);
+    let picture = reader.decode().context("a frame that is no whole JPEG")?.into_rgb8();
+    let (width, height) = picture.dimensions();
+    Ok(Array3::from_shape_vec((height as usize, width as usize, 3), picture.into_raw())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One colour in each format, by BT.601's own formula in video's range.
+    #[test]
+    fn a_colour_is_the_same_in_every_format() {
+        let [red, green, blue] = [200u8, 90, 40];
+        let [r, g, b] = [red, green, blue].map(f64::from);
+        let y = (16.0 + (65.481 * r + 128.553 * g + 24.966 * b) / 255.0).round() as u8;
+        let u = (128.0 + (-37.797 * r - 74.203 * g + 112.0 * b) / 255.0).round() as u8;
+        let v = (128.0 + (112.0 * r - 93.786 * g - 18.214 * b) / 255.0).round() as u8;
+        for (width, height) in [(1u32, 1u32), (2, 2), (5, 3), (64, 36), (33, 34)] {
+            let pixels = (width * height) as usize;
+            let repeated = |bytes: &[u8], count: usize| bytes.repeat(count);
+            for format in PixelFormat::value_variants().iter().chain(&[PixelFormat::I422, PixelFormat::I444]) {
+                let half = width.div_ceil(2) as usize * height as usize;
+                let quarter = width.div_ceil(2) as usize * height.div_ceil(2) as usize;
+                let planes =
+                    |chroma: usize| [repeated(&[y], pixels), repeated(&[u], chroma), repeated(&[v], chroma)].concat();
+                let bytes = match format {
+                    PixelFormat::Yuyv => repeated(&[y, u, y, v], half),
+                    PixelFormat::Uyvy => repeated(&[u, y, v, y], half),
+                    PixelFormat::Nv12 => [repeated(&[y], pixels), repeated(&[u, v], quarter)].concat(),
+                    PixelFormat::I420 => planes(quarter),
+                    PixelFormat::I422 => planes(half),
+                    PixelFormat::I444 => planes(pixels),
+                    PixelFormat::Rgb => repeated(&[red, green, blue], pixels),
+                    PixelFormat::Bgr => repeated(&[blue, green, red], pixels),
+                    PixelFormat::Grey => repeated(&[90], pixels),
+                    PixelFormat::Mjpeg => {
+                        let picture = image::RgbImage::from_pixel(width, height, image::Rgb([red, green, blue]));
+                        let mut jpeg = std::io::Cursor::new(Vec::new());
+                        picture.write_to(&mut jpeg, ImageFormat::Jpeg).unwrap();
+                        jpeg.into_inner()
+                    }
+                };
+                let rgb = RawFrame::now(*format, width, height, bytes).to_rgb().unwrap();
+                let expected = if *format == PixelFormat::Grey { [90; 3] } else { [red, green, blue] };
+                assert_eq!(rgb.dim(), (height as usize, width as usize, 3));
+                for pixel in rgb.rows() {
+                    let apart = pixel.iter().zip(expected).map(|(got, expected)| got.abs_diff(expected)).max();
+                    assert!(apart.unwrap() <= 3, "{format:?} {width}×{height}: {pixel}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_frame_is_refused() {
+        for format in PixelFormat::value_variants() {
+            for (width, height) in [(0, 4), (4, 0), (MOST_SIDE + 1, 2), (6, 4)] {
+                let refused = RawFrame::now(*format, width, height, vec![7; 35]).to_rgb();
+                assert!(refused.is_err(), "{format:?} {width}×{height}");
+            }
+        }
+    }
+}

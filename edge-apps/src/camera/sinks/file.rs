@@ -1,0 +1,213 @@
+//! A file that is whole or is not there, and what a run that was killed left.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// How many bytes wait to be written at most.
+const MOST_WAITING: usize = 1 << 16;
+
+/// Where records go: a file under another name until it ends, or standard output.
+#[derive(Debug)]
+pub enum Records {
+    Stdout(io::Stdout),
+    File(Box<RecordFile>),
+}
+
+/// A file that is written aside.
+#[derive(Debug)]
+pub struct RecordFile {
+    path: PathBuf,
+    aside: PathBuf,
+    file: File,
+    /// Bytes of whole records in the file.
+    len: u64,
+    /// Something that is not whole may stand after them.
+    is_torn: bool,
+    waiting: Vec<u8>,
+}
+
+impl Records {
+    /// Begins a file, or standard output. What a run that was killed left beside the file gets a name of its own.
+    ///
+    /// # Errors
+    /// When the file exists, unless it is to be replaced, and when it cannot be written.
+    pub fn new(path: Option<&Path>, force: bool, whole: impl Fn(&[u8]) -> usize) -> Result<Self> {
+        let Some(path) = path else { return Ok(Self::Stdout(io::stdout())) };
+        if path.exists() && !force {
+            bail!("{} exists already; name another output, or replace it with --force", path.display());
+        }
+        let aside = aside(path);
+        save_left_over(&aside, path, whole)?;
+        let writing = || format!("writing {}", aside.display());
+        let file = OpenOptions::new().create_new(true).write(true).open(&aside).with_context(writing)?;
+        Ok(Self::File(Box::new(RecordFile {
+            path: path.to_owned(),
+            aside,
+            file,
+            len: 0,
+            is_torn: false,
+            waiting: Vec::new(),
+        })))
+    }
+
+    /// Adds a record.
+    ///
+    /// # Errors
+    /// When it cannot be written: it is not there then, not by half either.
+    pub fn add(&mut self, record: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Stdout(out) => {
+                let mut out = out.lock();
+                out.write_all(record)?;
+                out.flush()
+            }
+            Self::File(file) => {
+                file.waiting.extend_from_slice(record);
+                if file.waiting.len() >= MOST_WAITING { file.write() } else { Ok(()) }
+            }
+        }
+    }
+
+    /// Brings what was added to the disk.
+    ///
+    /// # Errors
+    /// When that cannot be.
+    pub fn keep(&mut self) -> io::Result<()> {
+        match self {
+            Self::Stdout(_) => Ok(()),
+            Self::File(file) => {
+                file.write()?;
+                file.file.sync_data()
+            }
+        }
+    }
+
+    /// Gives the file its name. What would be empty is not left behind by a run that failed.
+    ///
+    /// # Errors
+    /// When the last of it cannot be written; it is there under its other name.
+    pub fn finish(mut self, succeeded: bool) -> Result<()> {
+        self.keep().context("writing the last of it")?;
+        if let Self::File(file) = self {
+            if file.len == 0 && !succeeded {
+                return fs::remove_file(&file.aside).with_context(|| format!("removing {}", file.aside.display()));
+            }
+            file.file.sync_all()?;
+            fs::rename(&file.aside, &file.path).with_context(|| format!("writing {}", file.path.display()))?;
+        }
+        Ok(())
+    }
+}
+
+impl RecordFile {
+    fn write(&mut self) -> io::Result<()> {
+        if self.is_torn {
+            // half of a record would spoil those after it
+            self.file.set_len(self.len)?;
+            self.file.seek(SeekFrom::Start(self.len))?;
+            self.is_torn = false;
+        }
+        let written = self.file.write_all(&self.waiting);
+        match &written {
+            Ok(()) => self.len += self.waiting.len() as u64,
+            Err(_) => self.is_torn = true,
+        }
+        self.waiting.clear();
+        written
+    }
+}
+
+/// The name of a file that is not whole yet.
+fn aside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    path.with_file_name(name)
+}
+
+/// Gives what a run that was killed left a name of its own, less the record that it was stopped in.
+fn save_left_over(aside: &Path, path: &Path, whole: impl Fn(&[u8]) -> usize) -> Result<()> {
+    let saving = || format!("saving what an earlier run left in {}", aside.display());
+    let mut left = match OpenOptions::new().read(true).write(true).open(aside) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        left => left.with_context(saving)?,
+    };
+    if let Err(fs::TryLockError::WouldBlock) = left.try_lock() {
+        bail!("another run is writing {}; name another output", path.display());
+    }
+    let mut bytes = Vec::new();
+    left.read_to_end(&mut bytes).with_context(saving)?;
+    left.set_len(whole(&bytes) as u64).with_context(saving)?;
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let ending = path.extension().map_or_else(String::new, |ending| format!(".{}", ending.to_string_lossy()));
+    let name = |number: u32| path.with_file_name(format!("{stem}.{number}{ending}"));
+    let Some(free) = (1..=u32::MAX).map(name).find(|path| !path.exists()) else { return Ok(()) };
+    fs::rename(aside, &free).with_context(saving)?;
+    log::warn!("an earlier run was stopped while it wrote {}: what it wrote is in {}", path.display(), free.display());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whole_lines(bytes: &[u8]) -> usize {
+        bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1)
+    }
+
+    #[test]
+    fn a_file_is_there_when_it_is_whole_and_an_old_one_is_not_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jsonl");
+        let records = |force| Records::new(Some(&path), force, whole_lines);
+        let mut file = records(false).unwrap();
+        file.add(b"one\n").unwrap();
+        file.keep().unwrap();
+        assert!(!path.exists());
+        file.finish(true).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"one\n");
+        assert!(records(false).unwrap_err().to_string().contains("--force"));
+        let mut file = records(true).unwrap();
+        file.add(b"two\n").unwrap();
+        file.finish(true).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two\n");
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_kept_less_its_last_half() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jsonl");
+        for number in 1..3 {
+            fs::write(folder.path().join("a.jsonl.part"), format!("{number}\nhal")).unwrap();
+            Records::new(Some(&path), false, whole_lines).unwrap().finish(true).unwrap();
+            fs::remove_file(&path).unwrap();
+            let saved = folder.path().join(format!("a.{number}.jsonl"));
+            assert_eq!(fs::read_to_string(saved).unwrap(), format!("{number}\n"));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_leaves_no_half() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.part");
+        fs::write(&path, "one\nha").unwrap();
+        // as after a write that failed in the middle
+        let file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        let at = |file, is_torn| RecordFile {
+            path: PathBuf::new(),
+            aside: path.clone(),
+            file,
+            len: 4,
+            is_torn,
+            waiting: b"two\n".to_vec(),
+        };
+        at(file, true).write().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntwo\n");
+        // a file that takes nothing
+        let mut refusing = at(File::open(&path).unwrap(), false);
+        assert!(refusing.write().is_err());
+        assert!(refusing.is_torn && refusing.waiting.is_empty() && refusing.len == 4);
+    }
+}

@@ -1,0 +1,72 @@
+//! Features as JSON, a line a frame.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::file::Records;
+use super::output::Output;
+use super::{Item, Sink};
+
+/// What is said of a frame.
+#[derive(Debug, Serialize)]
+pub struct Row {
+    /// As the source is called.
+    pub source: String,
+    /// Which of the source's frames, from 0; those that were dropped count.
+    pub frame: u64,
+    /// Seconds since 1970, of the frame's capture.
+    #[serde(serialize_with = "seconds")]
+    pub captured: SystemTime,
+    /// Places of the patches that were looked at, counted along the rows of the grid.
+    pub patches: Vec<usize>,
+    /// One row, or one a token.
+    pub features: Features,
+}
+
+/// Numbers of a frame.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Features {
+    Row(Vec<f32>),
+    Tokens(Vec<Vec<f32>>),
+}
+
+fn seconds<S: serde::Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    serializer.serialize_f64((since.as_secs_f64() * 1e6).round() / 1e6)
+}
+
+/// Lines.
+pub struct Lines {
+    records: Records,
+    line: Vec<u8>,
+}
+
+impl Lines {
+    /// # Errors
+    /// When the output cannot be begun.
+    pub fn new(output: &Output, force: bool) -> Result<Self> {
+        let whole = |bytes: &[u8]| bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
+        Ok(Self { records: Records::new(output.path.as_deref(), force, whole)?, line: Vec::new() })
+    }
+}
+
+impl Sink for Lines {
+    fn take(&mut self, item: &Item) -> Result<()> {
+        let Item::Row(row) = item else { return Ok(()) };
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, &**row)?;
+        self.line.push(b'\n');
+        Ok(self.records.add(&self.line)?)
+    }
+
+    fn keep(&mut self) -> Result<()> {
+        Ok(self.records.keep()?)
+    }
+
+    fn finish(self: Box<Self>, succeeded: bool) -> Result<()> {
+        self.records.finish(succeeded)
+    }
+}

@@ -1,0 +1,183 @@
+//! A stream of bytes into frames: Y4M, MJPEG, or raw.
+
+use std::io::{BufRead, ErrorKind, Read};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::Wanted;
+use super::jpeg::read_jpeg;
+use crate::camera::pixels::{MOST_SIDE, PixelFormat, RawFrame};
+
+const Y4M: &[u8] = b"YUV4MPEG2";
+const FRAME: &[u8] = b"FRAME";
+/// The most bytes that a line of Y4M may have.
+const MOST_LINE_BYTES: u64 = 1024;
+
+/// Gives each frame of a stream, until it ends or nobody wants another: what the stream is, it says itself, unless it is raw.
+///
+/// # Errors
+/// When it is no stream of frames, or ends within one.
+pub fn read_frames(mut stream: impl BufRead, wanted: &Wanted, mut give: impl FnMut(RawFrame) -> bool) -> Result<()> {
+    if let Some(format) = wanted.format.filter(|&format| format != PixelFormat::Mjpeg) {
+        let [width, height] = wanted.size.context("raw frames have no size of their own; say it with --size")?;
+        return raw_frames(stream, format, [width, height], &mut give);
+    }
+    let mut start = Vec::new();
+    stream.by_ref().take(Y4M.len() as u64).read_to_end(&mut start)?;
+    match start.as_slice() {
+        [] => Ok(()),
+        Y4M => y4m_frames(stream, &mut give),
+        [0xff, 0xd8, ..] | [b'-', b'-', ..] => jpeg_frames(start.chain(stream), &mut give),
+        _ if wanted.format.is_some() => jpeg_frames(start.chain(stream), &mut give),
+        _ => bail!("it is neither Y4M nor MJPEG; if its frames are raw, say --format and --size"),
+    }
+}
+
+fn jpeg_frames(mut stream: impl BufRead, give: &mut impl FnMut(RawFrame) -> bool) -> Result<()> {
+    let mut jpeg = Vec::new();
+    while read_jpeg(&mut stream, &mut jpeg).map_err(in_the_middle)? {
+        let capacity = jpeg.len();
+        let bytes = std::mem::replace(&mut jpeg, Vec::with_capacity(capacity));
+        if !give(RawFrame::now(PixelFormat::Mjpeg, 0, 0, bytes)) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn raw_frames(
+    mut stream: impl BufRead,
+    format: PixelFormat,
+    [width, height]: [u32; 2],
+    give: &mut impl FnMut(RawFrame) -> bool,
+) -> Result<()> {
+    let bytes = format.bytes(width, height).context("frames that have no size of their own")?;
+    while !stream.fill_buf()?.is_empty() {
+        let mut frame = vec![0; bytes];
+        stream.read_exact(&mut frame).map_err(in_the_middle)?;
+        if !give(RawFrame::now(format, width, height, frame)) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// # Source
+/// The format's manual page, yuv4mpeg(5).
+fn y4m_frames(mut stream: impl BufRead, give: &mut impl FnMut(RawFrame) -> bool) -> Result<()> {
+    let header = line(&mut stream)?;
+    let (mut size, mut format) = ([0; 2], PixelFormat::I420);
+    for word in header.split(|&byte| byte == b' ').filter(|word| !word.is_empty()) {
+        let value = std::str::from_utf8(&word[1..]).context("a Y4M header that is no text")?;
+        match word[0] {
+            b'W' => size[0] = value.parse().with_context(|| format!("a Y4M header with the width {value}"))?,
+            b'H' => size[1] = value.parse().with_context(|| format!("a Y4M header with the height {value}"))?,
+            b'C' => {
+                format = match value {
+                    "420" | "420jpeg" | "420paldv" | "420mpeg2" => PixelFormat::I420,
+                    "422" => PixelFormat::I422,
+                    "444" => PixelFormat::I444,
+                    "mono" => PixelFormat::Grey,
+                    _ => bail!("Y4M frames in {value}, which Glimpse does not read; 420, 422, 444 and mono it does"),
+                }
+            }
+            _ => {}
+        }
+    }
+    let [width, height] = size;
+    let sides = 1..=MOST_SIDE;
+    ensure!(sides.contains(&width) && sides.contains(&height), "a Y4M header with frames of {width}×{height} pixels");
+    let bytes = format.bytes(width, height).unwrap_or_default();
+    while !stream.fill_buf()?.is_empty() {
+        ensure!(line(&mut stream)?.starts_with(FRAME), "a Y4M stream with something else where a frame should begin");
+        let mut frame = vec![0; bytes];
+        stream.read_exact(&mut frame).map_err(in_the_middle)?;
+        if !give(RawFrame::now(format, width, height, frame)) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// A line of Y4M.
+fn line(stream: &mut impl BufRead) -> Result<Vec<u8>> {
+    let mut line = Vec::new();
+    stream.by_ref().take(MOST_LINE_BYTES).read_until(b'\n', &mut line)?;
+    ensure!(line.pop() == Some(b'\n'), "a Y4M stream with something else where a line should be");
+    Ok(line)
+}
+
+fn in_the_middle(error: std::io::Error) -> anyhow::Error {
+    if error.kind() == ErrorKind::UnexpectedEof {
+        return anyhow::anyhow!("it ended in the middle of a frame");
+    }
+    error.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(stream: &[u8], wanted: &Wanted) -> (Vec<RawFrame>, Option<String>) {
+        let mut frames = Vec::new();
+        let give = |frame| {
+            frames.push(frame);
+            true
+        };
+        let error = read_frames(stream, wanted, give).err().map(|error| format!("{error:#}"));
+        (frames, error)
+    }
+
+    fn y4m(header: &str, frame: &[u8], count: usize) -> Vec<u8> {
+        let frames = [b"FRAME Ip\n", frame].concat().repeat(count);
+        [header.as_bytes(), b"\n", &frames].concat()
+    }
+
+    #[test]
+    fn y4m_says_itself_what_it_is() {
+        for (colour, format, bytes) in [
+            ("", PixelFormat::I420, 15 + 2 * 6),
+            (" C420jpeg", PixelFormat::I420, 15 + 2 * 6),
+            (" C422", PixelFormat::I422, 15 + 2 * 9),
+            (" C444", PixelFormat::I444, 45),
+            (" Cmono", PixelFormat::Grey, 15),
+        ] {
+            let stream = y4m(&format!("YUV4MPEG2 W5 H3 F30:1 Ip A1:1{colour}"), &vec![7; bytes], 3);
+            let (frames, error) = read(&stream, &Wanted::default());
+            assert_eq!(error, None);
+            let shapes: Vec<_> = frames.iter().map(|frame| (frame.format, frame.width, frame.height)).collect();
+            assert_eq!(shapes, [(format, 5, 3); 3]);
+            assert!(frames.iter().all(|frame| frame.to_rgb().is_ok()));
+            let (frames, error) = read(&stream[..stream.len() - 1], &Wanted::default());
+            assert_eq!((frames.len(), error.unwrap().as_str()), (2, "it ended in the middle of a frame"));
+        }
+    }
+
+    #[test]
+    fn what_is_no_stream_of_frames_is_said() {
+        let long = format!("YUV4MPEG2 W5 H3 X{}", "a".repeat(2000));
+        let broken = [y4m("YUV4MPEG2 W5 H3 Cmono", &[7; 15], 1), b"FRAMX\n".to_vec()].concat();
+        for (stream, said) in [
+            (&b"some text, not a film"[..], "neither Y4M nor MJPEG"),
+            (b"YUV4MPEG2 W5 H3 C420p10\n", "420p10"),
+            (b"YUV4MPEG2 W99999999999 H3\n", "width 99999999999"),
+            (b"YUV4MPEG2 W4000000000 H4000000000\n", "4000000000×4000000000"),
+            (b"YUV4MPEG2 W5\n", "5×0"),
+            (long.as_bytes(), "where a line should be"),
+            (broken.as_slice(), "where a frame should begin"),
+        ] {
+            let error = read(stream, &Wanted::default()).1.unwrap();
+            assert!(error.contains(said), "{error}");
+        }
+        assert!(read(b"", &Wanted::default()).1.is_none());
+    }
+
+    #[test]
+    fn raw_frames_are_cut_by_their_size() {
+        let wanted = Wanted { format: Some(PixelFormat::Rgb), size: Some([4, 2]), ..Wanted::default() };
+        let (frames, error) = read(&[9; 24 * 3 + 5], &wanted);
+        assert_eq!((frames.len(), error.unwrap().as_str()), (3, "it ended in the middle of a frame"));
+        let (_, error) = read(&[9; 24], &Wanted { size: None, ..wanted });
+        assert!(error.unwrap().contains("--size"));
+    }
+}

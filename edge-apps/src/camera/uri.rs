@@ -1,0 +1,111 @@
+//! What a source is called.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Where frames come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceUri {
+    /// What a program writes, started by the shell.
+    Exec(String),
+    /// A Raspberry Pi's own camera, by rpicam-vid.
+    CsiPi,
+    /// A Jetson's own camera, by `gst-launch`.
+    CsiJetson,
+    /// A network camera, by ffmpeg.
+    Rtsp(String),
+    /// A film, by ffmpeg.
+    File(PathBuf),
+    /// Pictures of a folder, in the order of their names.
+    Dir(PathBuf),
+    /// One picture, again and again.
+    Image(PathBuf),
+    /// A pattern that moves, made up here from a seed.
+    Test(u64),
+}
+
+impl SourceUri {
+    /// Whether it ends by itself, and each of its frames is to be seen.
+    pub fn is_finite(&self) -> bool {
+        matches!(self, Self::Dir(_))
+    }
+}
+
+impl FromStr for SourceUri {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            format!(
+                "`{text}` is no source: it is exec:COMMAND, csi:pi, csi:jetson, rtsp://…, file:FILM, dir:FOLDER, image:PICTURE, \
+                 or test:SEED"
+            )
+        };
+        let (kind, rest) = text.split_once(':').ok_or_else(wrong)?;
+        match (kind, rest) {
+            ("test", "") => Ok(Self::Test(0)),
+            ("test", seed) => seed.parse().map(Self::Test).map_err(|_| wrong()),
+            (_, "") => Err(wrong()),
+            ("exec", command) => Ok(Self::Exec(command.to_owned())),
+            ("csi", "pi") => Ok(Self::CsiPi),
+            ("csi", "jetson") => Ok(Self::CsiJetson),
+            ("rtsp" | "rtsps", _) => Ok(Self::Rtsp(text.to_owned())),
+            ("file", path) => Ok(Self::File(path.into())),
+            ("dir", path) => Ok(Self::Dir(path.into())),
+            ("image", path) => Ok(Self::Image(path.into())),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+impl fmt::Display for SourceUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exec(command) => write!(f, "exec:{command}"),
+            Self::CsiPi => f.write_str("csi:pi"),
+            Self::CsiJetson => f.write_str("csi:jetson"),
+            // a password is nobody's to read
+            Self::Rtsp(address) => match (address.split_once("://"), address.rsplit_once('@')) {
+                (Some((kind, _)), Some((_, host))) => write!(f, "{kind}://…@{host}"),
+                _ => f.write_str(address),
+            },
+            Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Dir(path) => write!(f, "dir:{}", path.display()),
+            Self::Image(path) => write!(f, "image:{}", path.display()),
+            Self::Test(seed) => write!(f, "test:{seed}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_reads_as_it_is_written() {
+        for text in [
+            "exec:rpicam-vid -t 0 -o - | cat",
+            "csi:pi",
+            "csi:jetson",
+            "rtsp://camera.local:554/a",
+            "file:a film.mp4",
+            "dir:pictures",
+            "image:a:b.png",
+            "test:7",
+        ] {
+            assert_eq!(text.parse::<SourceUri>().unwrap().to_string(), text);
+        }
+        assert_eq!("test:".parse(), Ok(SourceUri::Test(0)));
+        for text in ["", "camera", "exec:", "csi:", "csi:nano", "test:x", "dir:", "http://a"] {
+            let refused = text.parse::<SourceUri>().unwrap_err();
+            assert!(refused.contains("exec:COMMAND"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_said() {
+        let source: SourceUri = "rtsp://user:secret@camera/stream".parse().unwrap();
+        assert_eq!(source.to_string(), "rtsp://…@camera/stream");
+    }
+}

@@ -1,0 +1,137 @@
+//! Frames through the model, as they come.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::Result;
+use glimpse_runtime::Stream;
+use ndarray::{ArrayView2, ArrayView3};
+
+use super::budget::Chooser;
+use super::mailbox::{Captured, Found, Mailbox};
+
+/// How long one waits for a frame before asking whether all is to stop.
+const TICK: Duration = Duration::from_millis(50);
+/// How often frames that cannot be read are said.
+const SAID_EVERY: Duration = Duration::from_secs(10);
+/// How many frames' latencies are kept: a program that runs for months does not grow.
+const MOST_LATENCIES: usize = 1 << 16;
+
+/// A frame that was looked at.
+#[derive(Debug)]
+pub struct Seen<'a> {
+    pub source: usize,
+    pub number: u64,
+    pub captured: SystemTime,
+    /// Places of the visible patches.
+    pub visible: &'a [usize],
+    /// `[N+1, C]`
+    pub tokens: ArrayView2<'a, f32>,
+    /// `[S, S, 3]`, empty if not asked for
+    pub picture: ArrayView3<'a, u8>,
+}
+
+/// When to stop, beside a signal.
+#[derive(Debug, Clone, Copy)]
+pub struct Until {
+    pub frames: Option<u64>,
+    pub duration: Option<Duration>,
+}
+
+/// What was done.
+#[derive(Debug, Default)]
+pub struct Done {
+    pub frames: u64,
+    /// Frames that could not be read.
+    pub broken: u64,
+    pub seconds: f64,
+    /// From a frame's capture to its answer, in milliseconds: of the last frames.
+    pub latencies_ms: VecDeque<f64>,
+}
+
+/// A frame under way.
+struct Info {
+    source: usize,
+    number: u64,
+    captured: SystemTime,
+    captured_at: Instant,
+}
+
+/// Looks at frames until the sources end, or it is time, or `stop` is set.
+///
+/// # Errors
+/// When the model fails, or what is given the frames does.
+pub fn watch(
+    mailbox: &Mailbox,
+    stream: &mut Stream,
+    choosers: &mut [Chooser],
+    until: Until,
+    stop: &AtomicBool,
+    mut give: impl FnMut(&Seen) -> Result<()>,
+) -> Result<Done> {
+    let mut done = Done::default();
+    let mut under_way: VecDeque<Info> = VecDeque::new();
+    let mut broken = Broken::default();
+    let start = Instant::now();
+    loop {
+        let is_late = until.duration.is_some_and(|duration| start.elapsed() >= duration);
+        let taken = done.frames + under_way.len() as u64;
+        let is_enough = until.frames.is_some_and(|frames| taken >= frames);
+        let wants_more = !(is_late || is_enough || stop.load(Ordering::Relaxed));
+        // a GPU has another frame to wait for it; the CPU has none, so that a frame is not older than it must be
+        let most = if stream.model().runs_on() == "cpu" { 1 } else { Stream::MOST };
+        if wants_more && under_way.len() < most {
+            let limit = if under_way.is_empty() { TICK } else { Duration::ZERO };
+            match mailbox.take(limit) {
+                Found::Frame(Captured { source, number, frame }) => {
+                    match frame.to_rgb() {
+                        Ok(rgb) => {
+                            let mask = choosers[source].mask(rgb.view(), number)?;
+                            stream.submit(rgb, mask)?;
+                            let (captured, captured_at) = (frame.captured, frame.captured_at);
+                            under_way.push_back(Info { source, number, captured, captured_at });
+                        }
+                        Err(error) => {
+                            done.broken += 1;
+                            broken.say(source, &error);
+                        }
+                    }
+                    continue;
+                }
+                Found::Failed(error) => return Err(error),
+                Found::Nothing if under_way.is_empty() => continue,
+                Found::Ended if under_way.is_empty() => break,
+                Found::Nothing | Found::Ended => {}
+            }
+        }
+        let Some(Info { source, number, captured, captured_at }) = under_way.pop_front() else { break };
+        let Some(answer) = stream.receive()? else { break };
+        if done.latencies_ms.len() == MOST_LATENCIES {
+            done.latencies_ms.pop_front();
+        }
+        done.latencies_ms.push_back(captured_at.elapsed().as_secs_f64() * 1e3);
+        done.frames += 1;
+        let (tokens, picture) = (answer.tokens, answer.picture);
+        give(&Seen { source, number, captured, visible: answer.mask.visible(), tokens, picture })?;
+    }
+    done.seconds = start.elapsed().as_secs_f64();
+    Ok(done)
+}
+
+/// Says that frames cannot be read, but not for each.
+#[derive(Default)]
+struct Broken {
+    said: Option<Instant>,
+    since: u64,
+}
+
+impl Broken {
+    fn say(&mut self, source: usize, error: &anyhow::Error) {
+        self.since += 1;
+        if self.said.is_none_or(|said| said.elapsed() >= SAID_EVERY) {
+            log::warn!("source {source}: passed over {} frames: {error:#}", self.since);
+            (self.said, self.since) = (Some(Instant::now()), 0);
+        }
+    }
+}

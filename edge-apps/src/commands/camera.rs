@@ -1,0 +1,336 @@
+//! `glimpse camera`: what a model sees in a camera's frames, for as long as they come.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use glimpse_models::Precision;
+use glimpse_runtime::{Give, Machine, Model, Stream};
+use serde::Serialize;
+
+use crate::bundles;
+use crate::camera::budget::{Budget, Chooser};
+use crate::camera::capture;
+use crate::camera::mailbox::Mailbox;
+use crate::camera::pixels::{MOST_SIDE, PixelFormat};
+use crate::camera::sinks::{Features, Item, Output, Row, Running};
+use crate::camera::sources::Wanted;
+use crate::camera::uri::SourceUri;
+use crate::camera::watch::{Done, Seen, Until, watch};
+use crate::device::DeviceArgs;
+use crate::features::Keep;
+use crate::painting::Area;
+
+/// See what comes: the newest frame of cameras, programs or files in, features or painted frames out.
+///
+/// The model looks at the newest frame: frames that come while it is busy are dropped and counted. With --visible, it looks at a part
+/// of each frame, and costs as much less; motion:N spends N patches on what changed most since it was last looked at.
+///
+/// A source that fails, is silent, or is unplugged is said and opened again. Ctrl-C ends all in order.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  glimpse camera --source csi:pi --visible motion:16 --out features.jsonl
+  glimpse camera --source rtsp://192.168.1.20/stream --duration 3600 --out features.jsonl
+  glimpse camera --source 'exec:ffmpeg -loglevel error -f v4l2 -i /dev/video0 -f yuv4mpegpipe -pix_fmt yuv420p -' --out -
+  glimpse camera --source file:film.mp4 --every-frame --visible 0.5 --out painted.mjpeg
+  glimpse camera --source test: --frames 100 --out -")]
+pub struct Args {
+    /// Where frames come from: exec:COMMAND (raw, Y4M or MJPEG on its standard output), csi:pi, csi:jetson, `rtsp://…`, `file:FILM`,
+    /// dir:FOLDER, image:PICTURE, test:SEED (a pattern that moves); may be given several times
+    #[arg(long = "source", value_name = "URI", required = true)]
+    sources: Vec<SourceUri>,
+
+    /// Width and height that are asked of the source; those of its frames, if they are raw
+    #[arg(long, value_name = "WxH", value_parser = size)]
+    size: Option<[u32; 2]>,
+
+    /// Frames a second that are asked of the source
+    #[arg(long, value_name = "N", value_parser = fps)]
+    fps: Option<f64>,
+
+    /// How pixels lie in a command's frames, if it does not say so itself
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Option<PixelFormat>,
+
+    /// Look at every frame: sources wait where they can, and so do outputs
+    #[arg(long)]
+    every_frame: bool,
+
+    /// Which of a frame's patches the model looks at: all; N, or a share such as 0.25, others in each frame; motion:N, the N that
+    /// changed most since they were last looked at
+    #[arg(long, value_name = "all|N|SHARE|motion:N", default_value = "all")]
+    visible: Budget,
+
+    /// Never look at what is in this rectangle of a frame, in its pixels; it is painted in; may be given several times
+    #[arg(long, value_name = "X,Y,W,H")]
+    never: Vec<Area>,
+
+    /// Draws other patches
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+
+    /// Where to: FILE.jsonl for features, a line a frame; FILE.mjpeg or FILE.y4m for painted frames; - for features on standard
+    /// output, mjpeg:- or y4m:- for frames; may be given several times
+    #[arg(long = "out", value_name = "OUTPUT", required = true)]
+    outputs: Vec<Output>,
+
+    /// Which tokens make a frame's features: the class token, the mean of those of patches, or none are left out
+    #[arg(long, value_enum, value_name = "POOL", default_value = "cls")]
+    pool: Keep,
+
+    /// Replace files that exist
+    #[arg(long)]
+    force: bool,
+
+    /// Stop after so many frames
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    frames: Option<u64>,
+
+    /// Stop after so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    duration: Option<Duration>,
+
+    /// A model inside the program, or a bundle's folder (`glimpse info` lists them)
+    #[arg(long, value_name = "NAME|PATH", default_value = bundles::DEFAULT)]
+    model: String,
+
+    /// Numbers to compute with: int8 or f32 [default: int8 where the model has it]
+    #[arg(long, value_name = "PRECISION")]
+    precision: Option<Precision>,
+
+    #[command(flatten)]
+    device: DeviceArgs,
+
+    /// Threads that share a frame's work [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: Option<u32>,
+
+    /// At the end, print what was done as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was done.
+#[derive(Debug, Serialize)]
+struct Report {
+    sources: Vec<SourceReport>,
+    outputs: Vec<OutputReport>,
+    /// Frames that the model looked at.
+    frames: u64,
+    /// Frames that could not be read.
+    broken: u64,
+    seconds: f64,
+    frames_per_s: f64,
+    /// From a frame's capture to its answer.
+    latency_p50_ms: Option<f64>,
+    latency_p99_ms: Option<f64>,
+    visible: usize,
+    patches: usize,
+    device: String,
+}
+
+#[derive(Debug, Serialize)]
+struct SourceReport {
+    source: String,
+    captured: u64,
+    /// Of them, those that a newer one took the place of.
+    dropped: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct OutputReport {
+    output: String,
+    /// Frames that it had no time for.
+    missed: u64,
+    /// Frames that could not be written.
+    lost: u64,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Result<()> {
+    check(args)?;
+    let bundle = bundles::open(&args.model)?;
+    let precision = bundles::precision(&bundle, args.precision);
+    args.device.check(precision)?;
+    let grid = bundle.spec().grid();
+    let mut choosers = Vec::new();
+    for source in 0..args.sources.len() {
+        choosers.push(Chooser::new(args.visible, grid, &args.never, args.seed.wrapping_add(source as u64))?);
+    }
+    let threads = args.threads.map_or_else(|| Machine::detect().threads, |threads| threads as usize);
+    let options = args.device.options(precision, Some(threads));
+    let model = Model::load(&bundle, &options).with_context(|| format!("model `{}`", args.model))?;
+    let give = match (args.outputs.iter().any(Output::is_film), args.outputs.iter().any(|output| !output.is_film())) {
+        (true, true) => Give::Both,
+        (true, false) => Give::Picture,
+        (false, _) => Give::Tokens,
+    };
+    let mut stream = Stream::new(model, give)?;
+    let mut sinks = Vec::new();
+    for output in &args.outputs {
+        sinks.push(Running::start(output, args.force)?);
+    }
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&stop);
+    ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed)).context("listening for Ctrl-C")?;
+    let mailbox = Arc::new(Mailbox::new(args.sources.len()));
+    let wanted = Wanted { size: args.size, fps: args.fps, format: args.format, every: args.every_frame };
+    let captures: Vec<_> = args
+        .sources
+        .iter()
+        .enumerate()
+        .map(|(at, uri)| capture::start(at, uri.clone(), wanted, Arc::clone(&mailbox), Arc::clone(&stop)))
+        .collect();
+    let names: Vec<String> = args.sources.iter().map(SourceUri::to_string).collect();
+    let until = Until { frames: args.frames, duration: args.duration };
+    let every = args.every_frame;
+    let watched = watch(&mailbox, &mut stream, &mut choosers, until, &stop, |seen| {
+        let row = if give.tokens() { Some(Arc::new(row(seen, &names[seen.source], args.pool)?)) } else { None };
+        let picture = give.picture().then(|| Arc::new(seen.picture.to_owned()));
+        for sink in &mut sinks {
+            let item = if sink.output.is_film() {
+                picture.as_ref().map(|picture| Item::Picture(Arc::clone(picture)))
+            } else {
+                row.as_ref().map(|row| Item::Row(Arc::clone(row)))
+            };
+            item.map_or(Ok(()), |item| sink.give(item, every))?;
+        }
+        Ok(())
+    });
+    // whatever happened, cameras are let go and what is there is written
+    stop.store(true, Ordering::Relaxed);
+    for capture in captures {
+        // a source that broke down has said so
+        let _ = capture.join();
+    }
+    let mut outputs = Vec::new();
+    for sink in sinks {
+        let output = sink.output.to_string();
+        let [missed, lost] = sink.finish(watched.is_ok())?;
+        outputs.push(OutputReport { output, missed, lost });
+    }
+    let done = watched?;
+    let sources = names.into_iter().enumerate().map(|(at, source)| {
+        let (captured, dropped) = mailbox.counts(at);
+        SourceReport { source, captured, dropped }
+    });
+    let visible = args.visible.count(grid)?;
+    report(args, Report::new(sources.collect(), outputs, done, [visible, grid.len()], stream.model().runs_on()))
+}
+
+/// Refuses what cannot be before anything is opened.
+fn check(args: &Args) -> Result<()> {
+    let to_stdout = args.outputs.iter().filter(|output| output.path.is_none()).count();
+    ensure!(to_stdout <= 1, "two outputs cannot share standard output: name a file for one of them");
+    ensure!(
+        !(args.json && to_stdout > 0),
+        "--json prints to standard output, and so does --out -: name a file for one of them"
+    );
+    for (at, output) in args.outputs.iter().enumerate() {
+        let is_twice = output.path.is_some() && args.outputs[..at].iter().any(|other| other.path == output.path);
+        ensure!(!is_twice, "{output} is named twice");
+    }
+    let is_raw = args.format.is_some_and(|format| format != PixelFormat::Mjpeg);
+    ensure!(
+        !is_raw || args.size.is_some(),
+        "raw frames have no size of their own: say it with --size, such as 640x480"
+    );
+    let has_command = args.sources.iter().any(|source| matches!(source, SourceUri::Exec(_)));
+    ensure!(
+        args.format.is_none() || has_command,
+        "--format is for exec: sources; the others say themselves how their pixels lie, so it would do nothing"
+    );
+    Ok(())
+}
+
+fn row(seen: &Seen, source: &str, pool: Keep) -> Result<Row> {
+    let features = match pool.pool() {
+        Some(pool) => Features::Row(pool.row(seen.tokens)?.to_vec()),
+        None => Features::Tokens(seen.tokens.rows().into_iter().map(|row| row.to_vec()).collect()),
+    };
+    Ok(Row {
+        source: source.to_owned(),
+        frame: seen.number,
+        captured: seen.captured,
+        patches: seen.visible.to_vec(),
+        features,
+    })
+}
+
+impl Report {
+    fn new(
+        sources: Vec<SourceReport>,
+        outputs: Vec<OutputReport>,
+        done: Done,
+        [visible, patches]: [usize; 2],
+        device: &str,
+    ) -> Self {
+        let mut latencies: Vec<f64> = done.latencies_ms.into();
+        latencies.sort_by(f64::total_cmp);
+        let percentile = |percent: usize| latencies.get((latencies.len() * percent).div_ceil(100).max(1) - 1).copied();
+        Self {
+            sources,
+            outputs,
+            frames: done.frames,
+            broken: done.broken,
+            seconds: done.seconds,
+            frames_per_s: done.frames as f64 / done.seconds.max(f64::EPSILON),
+            latency_p50_ms: percentile(50),
+            latency_p99_ms: percentile(99),
+            visible,
+            patches,
+            device: device.to_owned(),
+        }
+    }
+}
+
+fn report(args: &Args, report: Report) -> Result<()> {
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+        return Ok(());
+    }
+    let Report { frames, seconds, frames_per_s, visible, patches, device, .. } = &report;
+    eprintln!(
+        "{frames} frames in {seconds:.1} s, {frames_per_s:.1} a second, {visible} of {patches} patches each, on {device}"
+    );
+    if let (Some(p50), Some(p99)) = (report.latency_p50_ms, report.latency_p99_ms) {
+        eprintln!("from capture to answer: p50 {p50:.1} ms, p99 {p99:.1} ms");
+    }
+    for SourceReport { source, captured, dropped } in &report.sources {
+        eprintln!("{source}: {captured} captured, {dropped} dropped for newer ones");
+    }
+    if report.broken > 0 {
+        eprintln!("{} frames could not be read", report.broken);
+    }
+    for OutputReport { output, missed, lost } in report.outputs.iter().filter(|output| output.missed + output.lost > 0)
+    {
+        eprintln!("{output}: {missed} missed, {lost} lost");
+    }
+    Ok(())
+}
+
+fn size(text: &str) -> Result<[u32; 2], String> {
+    let sides = text.split_once(['x', '×']).map(|(width, height)| [width.trim().parse(), height.trim().parse()]);
+    match sides {
+        Some([Ok(width), Ok(height)]) if (1..=MOST_SIDE).contains(&width) && (1..=MOST_SIDE).contains(&height) => {
+            Ok([width, height])
+        }
+        _ => Err(format!("a width and a height in pixels up to {MOST_SIDE}, such as 640x480")),
+    }
+}
+
+fn fps(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|fps| *fps >= 0.01 && *fps <= 1000.0)
+        .ok_or_else(|| "a number from 0.01 to 1000".to_owned())
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: Option<f64> = text.parse().ok().filter(|seconds| *seconds > 0.0);
+    let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    duration.ok_or_else(|| "a number of seconds above 0".to_owned())
+}

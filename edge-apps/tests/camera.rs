@@ -1,0 +1,232 @@
+//! `glimpse camera`, as a person starts it: sources that end, die, stall and send garbage.
+
+#![allow(clippy::unwrap_used, reason = "tests unwrap freely")]
+
+mod common;
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{Place, sample};
+use serde_json::Value;
+
+/// The lines of a file of features.
+fn rows(place: &Place, name: &str) -> Vec<Value> {
+    let text = fs::read_to_string(place.path(name)).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn numbers(row: &Value) -> Vec<f64> {
+    row["features"].as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect()
+}
+
+/// Frames of a Y4M film in grey, each of another grey.
+fn y4m(frames: u8) -> Vec<u8> {
+    let mut film = b"YUV4MPEG2 W32 H24 F30:1 Cmono\n".to_vec();
+    for frame in 0..frames {
+        film.extend(b"FRAME\n");
+        film.extend([40 + 5 * frame; 32 * 24]);
+    }
+    film
+}
+
+/// What one run says on standard error, with the report.
+fn run(place: &Place, words: &[&str]) -> (Value, String) {
+    let output = place.glimpse("camera --json").args(words).assert().success().get_output().clone();
+    (serde_json::from_slice(&output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn the_same_seed_gives_the_same_features_and_each_frame_is_seen() {
+    let place = Place::new();
+    for name in ["a.jsonl", "b.jsonl"] {
+        let (report, _) = run(
+            &place,
+            &[
+                "--source",
+                "test:5",
+                "--size",
+                "96x64",
+                "--every-frame",
+                "--frames",
+                "7",
+                "--visible",
+                "16",
+                "--out",
+                name,
+            ],
+        );
+        assert_eq!(
+            (report["frames"].as_u64(), report["sources"][0]["dropped"].as_u64()),
+            (Some(7), Some(0)),
+            "{report}"
+        );
+        assert!(report["latency_p50_ms"].as_f64().unwrap() > 0.0);
+    }
+    let [a, b] = ["a.jsonl", "b.jsonl"].map(|name| rows(&place, name));
+    assert_eq!(a.len(), 7);
+    for (number, (a, b)) in a.iter().zip(&b).enumerate() {
+        assert_eq!((a["frame"].as_u64(), a["source"].as_str()), (Some(number as u64), Some("test:5")));
+        assert_eq!(a["patches"].as_array().unwrap().len(), 16);
+        assert_eq!((&a["features"], &a["patches"]), (&b["features"], &b["patches"]));
+        assert!(a["captured"].as_f64().unwrap() > 1.7e9);
+    }
+    assert_ne!(a[0]["patches"], a[1]["patches"]);
+}
+
+#[test]
+fn a_folder_s_frames_have_the_features_that_its_pictures_have() {
+    let place = Place::new();
+    fs::create_dir(place.path("in")).unwrap();
+    for name in ["a.png", "b.png"] {
+        place.photograph(&format!("in/{name}"), 90, if name == "a.png" { 60 } else { 80 });
+    }
+    run(&place, &["--source", "dir:in", "--out", "camera.jsonl", "--pool", "mean"]);
+    place.run("features in -o features.jsonl --pool mean");
+    let (camera, features) = (rows(&place, "camera.jsonl"), rows(&place, "features.jsonl"));
+    assert_eq!((camera.len(), features.len()), (2, 2));
+    for (camera, features) in camera.iter().zip(&features) {
+        let apart = numbers(camera).iter().zip(numbers(features)).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(apart < 1e-6, "{apart}");
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_command_s_film_is_read_to_its_end() {
+    let place = Place::new();
+    fs::write(place.path("film.y4m"), y4m(9)).unwrap();
+    let (report, said) = run(&place, &["--source", "exec:cat film.y4m", "--every-frame", "--out", "a.jsonl"]);
+    assert_eq!((report["frames"].as_u64(), said.as_str()), (Some(9), ""), "{report}");
+    // raw frames need their size
+    fs::write(place.path("film.rgb"), vec![7; 3 * 32 * 24 * 4]).unwrap();
+    let raw = ["--source", "exec:cat film.rgb", "--format", "rgb", "--size", "32x24", "--every-frame"];
+    let (report, _) = run(&place, &[&raw[..], &["--out", "b.jsonl"]].concat());
+    assert_eq!(report["frames"].as_u64(), Some(4));
+    // JPEGs say it themselves
+    let film = fs::read(sample("example.jpg")).unwrap().repeat(3);
+    fs::write(place.path("film.mjpeg"), film).unwrap();
+    let (report, _) = run(&place, &["--source", "exec:cat film.mjpeg", "--every-frame", "--out", "c.jsonl"]);
+    assert_eq!(report["frames"].as_u64(), Some(3));
+    assert_eq!(rows(&place, "c.jsonl")[0]["features"], rows(&place, "c.jsonl")[2]["features"]);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_command_that_dies_stalls_or_sends_garbage_is_said_and_started_again() {
+    let place = Place::new();
+    fs::write(place.path("film.y4m"), y4m(3)).unwrap();
+    let half = y4m(3);
+    fs::write(place.path("half.y4m"), &half[..half.len() - 100]).unwrap();
+    let jpeg = fs::read(sample("example.jpg")).unwrap();
+    let mut garbage = jpeg.clone();
+    garbage[300..20_000].fill(0x55);
+    fs::write(place.path("garbage.mjpeg"), [jpeg.clone(), garbage, jpeg].concat()).unwrap();
+    for (name, command, frames, said) in [
+        ("dies", "cat film.y4m; exit 3", 7, "exit status: 3"),
+        ("half", "cat half.y4m", 5, "in the middle of a frame"),
+        ("stalls", "cat film.y4m; sleep 60", 5, "no frame for 1.5 s"),
+        ("gone", "no-such-camera-program || cat film.y4m; exit 127", 4, "exit status: 127"),
+        ("noise", "cat film.y4m; echo noise; sleep 60", 4, "where a frame should begin"),
+        ("broken", "cat garbage.mjpeg; exit 1", 4, "passed over 1 frames"),
+    ] {
+        let start = Instant::now();
+        let source = format!("exec:{command}");
+        let out = format!("{name}.jsonl");
+        let frames_wanted = frames.to_string();
+        let words = ["--source", &source, "--every-frame", "--frames", &frames_wanted, "--out", &out];
+        let (report, warned) = run(&place, &words);
+        assert_eq!(report["frames"].as_u64(), Some(frames), "{name}: {report}");
+        assert!(warned.contains(said), "{name}: {warned}");
+        assert_eq!(rows(&place, &out).len(), frames as usize);
+        assert!(start.elapsed() < Duration::from_secs(15), "{name}");
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_signal_ends_all_within_a_second_with_everything_written() {
+    let place = Place::new();
+    for signal in ["INT", "TERM"] {
+        let out = format!("{signal}.jsonl");
+        // a command whose own child would hold on to the pipe
+        let source = "exec:cat film.y4m; sleep 61";
+        fs::write(place.path("film.y4m"), y4m(3)).unwrap();
+        let mut child = Command::new(assert_cmd::cargo::cargo_bin("glimpse"))
+            .current_dir(place.path(""))
+            .args(["camera", "--source", "test:", "--source", source, "--out", &out])
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let part = place.path(&format!("{out}.part"));
+        let start = Instant::now();
+        while fs::metadata(&part).map_or(0, |part| part.len()) == 0 {
+            assert!(start.elapsed() < Duration::from_mins(1));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let start = Instant::now();
+        Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap();
+        assert!(child.wait().unwrap().success());
+        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+        assert!(!part.exists());
+        assert!(rows(&place, &out).iter().any(|row| row["source"] == "test:0"));
+    }
+    // nobody of theirs is left
+    let left = Command::new("pgrep").args(["--full", "^sleep 61$"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&left.stdout), "");
+}
+
+#[test]
+fn painted_frames_are_films_and_what_is_never_looked_at_is_painted_in() {
+    let place = Place::new();
+    place.photograph("a.png", 128, 128);
+    let words = ["--source", "image:a.png", "--every-frame", "--frames", "3", "--never", "32,32,32,32"];
+    run(&place, &[&words[..], &["--out", "a.y4m", "--out", "a.mjpeg", "--out", "a.jsonl"]].concat());
+    let film = fs::read(place.path("a.y4m")).unwrap();
+    let header = b"YUV4MPEG2 W128 H128 F30:1 Ip A1:1 C420jpeg\n";
+    assert!(film.starts_with(header));
+    assert_eq!(film.len(), header.len() + 3 * (6 + 128 * 128 * 3 / 2));
+    let patches = rows(&place, "a.jsonl")[0]["patches"].as_array().unwrap().len();
+    assert_eq!(patches, 64 - 4);
+    // the painted film goes through again
+    let (report, _) = run(&place, &["--source", "dir:.", "--out", "b.jsonl"]);
+    assert_eq!(report["frames"].as_u64(), Some(1));
+    let jpegs = fs::read(place.path("a.mjpeg")).unwrap();
+    let first = image::load_from_memory_with_format(&jpegs, image::ImageFormat::Jpeg).unwrap().to_rgb8();
+    let original = image::open(place.path("a.png")).unwrap().to_rgb8();
+    let apart = |x, y| (0..3).map(|c| first.get_pixel(x, y)[c].abs_diff(original.get_pixel(x, y)[c])).max().unwrap();
+    let inside = (32..64).flat_map(|y| (32..64).map(move |x| (x, y)));
+    assert!(inside.filter(|&(x, y)| apart(x, y) > 12).count() > 100);
+    let outside = (0..128).flat_map(|y| (70..128).map(move |x| (x, y)));
+    assert!(outside.filter(|&(x, y)| apart(x, y) > 40).count() < 20);
+}
+
+#[test]
+fn what_cannot_be_is_refused_before_anything_is_opened() {
+    let place = Place::new();
+    fs::write(place.path("a.jsonl"), "mine\n").unwrap();
+    for (words, said) in [
+        ("--out b.jsonl", &["--source"][..]),
+        ("--source test:", &["--out"]),
+        ("--source camera --out b.jsonl", &["`camera` is no source", "exec:COMMAND"]),
+        ("--source test: --out b.txt", &["b.txt", ".jsonl"]),
+        ("--source test: --out a.jsonl", &["a.jsonl exists already", "--force"]),
+        ("--source test: --out b.jsonl --out b.jsonl", &["named twice"]),
+        ("--source test: --out - --out y4m:-", &["standard output"]),
+        ("--source test: --out - --json", &["standard output"]),
+        ("--source test: --out b.jsonl --visible 65", &["64 patches"]),
+        ("--source test: --out b.jsonl --visible motion:0", &["motion:N"]),
+        ("--source test: --out b.jsonl --format rgb --size 8x8", &["--format", "would do nothing"]),
+        ("--source exec:true --out b.jsonl --format rgb", &["--size"]),
+        ("--source test: --out b.jsonl --size 0x9", &["640x480"]),
+        ("--source test: --out b.jsonl --never 0,0,9999,9999 --frames 1", &["--never"]),
+        ("--source image:gone.png --out b.jsonl", &["image:gone.png", "check the path"]),
+        ("--source dir:gone --out b.jsonl", &["dir:gone", "no folder"]),
+        ("--source file:gone.mp4 --out b.jsonl", &["file:gone.mp4", "no file"]),
+        ("--source csi:jetson --out b.jsonl", &["gst-launch-1.0", "JetPack"]),
+    ] {
+        place.refuses(&format!("camera {words}"), said);
+    }
+    assert_eq!(fs::read_to_string(place.path("a.jsonl")).unwrap(), "mine\n");
+}
