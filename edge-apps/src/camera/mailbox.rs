@@ -31,7 +31,6 @@ pub enum Found {
 #[derive(Debug)]
 pub struct Mailbox {
     places: Mutex<Vec<Place>>,
-    failed: Mutex<Option<anyhow::Error>>,
     changed: Condvar,
 }
 
@@ -42,12 +41,13 @@ struct Place {
     count: u64,
     dropped: u64,
     ended: bool,
+    failed: Option<anyhow::Error>,
 }
 
 impl Mailbox {
     pub fn new(sources: usize) -> Self {
         let places = (0..sources).map(|_| Place::default()).collect();
-        Self { places: Mutex::new(places), failed: Mutex::default(), changed: Condvar::new() }
+        Self { places: Mutex::new(places), changed: Condvar::new() }
     }
 
     /// Puts a frame in its source's place.
@@ -77,16 +77,17 @@ impl Mailbox {
 
     /// Says that a source is not what it was said to be.
     pub fn fail(&self, source: usize, error: anyhow::Error) {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-        self.end(source);
+        let mut places = self.lock();
+        (places[source].failed, places[source].ended) = (Some(error), true);
+        drop(places);
+        self.changed.notify_all();
     }
 
     /// The frame that waits longest; waits so long for one.
     pub fn take(&self, limit: Duration) -> Found {
-        if let Some(error) = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            return Found::Failed(error);
-        }
-        let waits = |places: &mut Vec<Place>| places.iter().all(|place| place.newest.is_none()) && !all_ended(places);
+        let waits = |places: &mut Vec<Place>| {
+            places.iter().all(|place| place.newest.is_none() && place.failed.is_none()) && !all_ended(places)
+        };
         let waiting = self.changed.wait_timeout_while(self.lock(), limit, waits);
         let (mut places, _) = waiting.unwrap_or_else(PoisonError::into_inner);
         let oldest = places
@@ -94,10 +95,12 @@ impl Mailbox {
             .filter(|place| place.newest.is_some())
             .min_by_key(|place| place.newest.as_ref().map(|captured| captured.frame.captured_at));
         let taken = oldest.and_then(|place| place.newest.take());
-        let found = match taken {
-            Some(captured) => Found::Frame(captured),
-            None if all_ended(&places) => Found::Ended,
-            None => Found::Nothing,
+        let failed = places.iter_mut().find_map(|place| place.failed.take());
+        let found = match (failed, taken) {
+            (Some(error), _) => Found::Failed(error),
+            (None, Some(captured)) => Found::Frame(captured),
+            (None, None) if all_ended(&places) => Found::Ended,
+            (None, None) => Found::Nothing,
         };
         drop(places);
         self.changed.notify_all();
@@ -150,6 +153,14 @@ mod tests {
         assert_eq!([taken(&mailbox), taken(&mailbox)], [(0, 2, 3), (1, 0, 9)]);
         assert!(mailbox.wait_until_taken(0, SOON));
         assert_eq!([mailbox.counts(0), mailbox.counts(1)], [(3, 2), (1, 0)]);
+    }
+
+    #[test]
+    fn a_failure_is_said_before_the_end() {
+        let mailbox = Mailbox::new(1);
+        mailbox.fail(0, anyhow::anyhow!("no such camera"));
+        assert!(matches!(mailbox.take(SOON), Found::Failed(error) if error.to_string() == "no such camera"));
+        assert!(matches!(mailbox.take(SOON), Found::Ended));
     }
 
     #[test]
