@@ -178,6 +178,18 @@ fn a_signal_ends_all_within_a_second_with_everything_written() {
 }
 
 #[test]
+fn a_rate_that_cannot_be_kept_costs_patches_and_not_frames() {
+    let place = Place::new();
+    let words = ["--source", "test:", "--size", "64x48", "--every-frame", "--frames", "40", "--out", "a.jsonl"];
+    let (report, _) = run(&place, &[&words[..], &["--target-fps", "1000"]].concat());
+    assert!(report["visible"].as_f64().unwrap() < 40.0, "{report}");
+    let last = rows(&place, "a.jsonl")[39]["patches"].as_array().unwrap().len();
+    assert!(last < 16, "{last}");
+    let (report, _) = run(&place, &[&words[..], &["--target-fps", "0.1", "--force"]].concat());
+    assert_eq!(report["visible"].as_f64(), Some(64.0), "{report}");
+}
+
+#[test]
 fn painted_frames_are_films_and_what_is_never_looked_at_is_painted_in() {
     let place = Place::new();
     place.photograph("a.png", 128, 128);

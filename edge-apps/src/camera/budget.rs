@@ -90,6 +90,11 @@ impl Chooser {
         Ok(Self { budget, count, seed, grid, areas: areas.to_vec(), motion: MotionBudget::new(grid), never: None })
     }
 
+    /// Changes how many patches are looked at.
+    pub fn set_count(&mut self, count: usize) {
+        self.count = count;
+    }
+
     /// What is looked at of a frame.
     ///
     /// # Shapes

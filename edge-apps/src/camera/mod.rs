@@ -9,6 +9,7 @@
 //! | `mailbox.rs` | the newest frame of each source |
 //! | `random.rs` | numbers that follow from a seed |
 //! | `budget.rs` | which patches of a frame are looked at |
+//! | `rate.rs` | how many of them, to keep a rate |
 //! | `watch.rs` | frames through the model, as they come |
 //! | `sinks/` | where features and painted frames go |
 
@@ -17,6 +18,7 @@ pub mod capture;
 pub mod mailbox;
 pub mod pixels;
 mod random;
+pub mod rate;
 pub mod sinks;
 pub mod sources;
 pub mod uri;

@@ -10,6 +10,7 @@ use ndarray::{ArrayView2, ArrayView3};
 
 use super::budget::Chooser;
 use super::mailbox::{Captured, Found, Mailbox};
+use super::rate::RateKeeper;
 
 /// How long one waits for a frame before asking whether all is to stop.
 const TICK: Duration = Duration::from_millis(50);
@@ -32,17 +33,21 @@ pub struct Seen<'a> {
     pub picture: ArrayView3<'a, u8>,
 }
 
-/// When to stop, beside a signal.
-#[derive(Debug, Clone, Copy)]
+/// When to stop, beside a signal, and how fast to be until then.
+#[derive(Debug)]
 pub struct Until {
     pub frames: Option<u64>,
     pub duration: Option<Duration>,
+    /// Look at fewer patches where it takes that to keep a rate.
+    pub keeper: Option<RateKeeper>,
 }
 
 /// What was done.
 #[derive(Debug, Default)]
 pub struct Done {
     pub frames: u64,
+    /// Patches that were looked at in them.
+    pub patches: u64,
     /// Frames that could not be read.
     pub broken: u64,
     pub seconds: f64,
@@ -56,6 +61,8 @@ struct Info {
     number: u64,
     captured: SystemTime,
     captured_at: Instant,
+    /// What was done for it so far.
+    busy: Duration,
 }
 
 /// Looks at frames until the sources end, or it is time, or `stop` is set.
@@ -66,7 +73,7 @@ pub fn watch(
     mailbox: &Mailbox,
     stream: &mut Stream,
     choosers: &mut [Chooser],
-    until: Until,
+    mut until: Until,
     stop: &AtomicBool,
     mut give: impl FnMut(&Seen) -> Result<()>,
 ) -> Result<Done> {
@@ -87,10 +94,12 @@ pub fn watch(
                 Found::Frame(Captured { source, number, frame }) => {
                     match frame.to_rgb() {
                         Ok(rgb) => {
+                            let began = Instant::now();
                             let mask = choosers[source].mask(rgb.view(), number)?;
                             stream.submit(rgb, mask)?;
                             let (captured, captured_at) = (frame.captured, frame.captured_at);
-                            under_way.push_back(Info { source, number, captured, captured_at });
+                            let busy = began.elapsed();
+                            under_way.push_back(Info { source, number, captured, captured_at, busy });
                         }
                         Err(error) => {
                             done.broken += 1;
@@ -105,8 +114,16 @@ pub fn watch(
                 Found::Nothing | Found::Ended => {}
             }
         }
-        let Some(Info { source, number, captured, captured_at }) = under_way.pop_front() else { break };
+        let Some(Info { source, number, captured, captured_at, busy }) = under_way.pop_front() else { break };
+        let began = Instant::now();
         let Some(answer) = stream.receive()? else { break };
+        if let Some(keeper) = &mut until.keeper {
+            let count = keeper.next((busy + began.elapsed()).as_secs_f64() * 1e3);
+            for chooser in &mut *choosers {
+                chooser.set_count(count);
+            }
+        }
+        done.patches += answer.mask.visible().len() as u64;
         if done.latencies_ms.len() == MOST_LATENCIES {
             done.latencies_ms.pop_front();
         }

@@ -14,6 +14,7 @@ use crate::camera::budget::{Budget, Chooser};
 use crate::camera::capture;
 use crate::camera::mailbox::Mailbox;
 use crate::camera::pixels::{MOST_SIDE, PixelFormat};
+use crate::camera::rate::RateKeeper;
 use crate::camera::sinks::{Features, Item, Output, Row, Running};
 use crate::camera::sources::Wanted;
 use crate::camera::uri::SourceUri;
@@ -62,6 +63,10 @@ pub struct Args {
     /// changed most since they were last looked at
     #[arg(long, value_name = "all|N|SHARE|motion:N", default_value = "all")]
     visible: Budget,
+
+    /// Look at fewer patches than --visible where it takes that to do so many frames a second: on a board that is warm, say
+    #[arg(long, value_name = "N", value_parser = fps)]
+    target_fps: Option<f64>,
 
     /// Never look at what is in this rectangle of a frame, in its pixels; it is painted in; may be given several times
     #[arg(long, value_name = "X,Y,W,H")]
@@ -126,7 +131,8 @@ struct Report {
     /// From a frame's capture to its answer.
     latency_p50_ms: Option<f64>,
     latency_p99_ms: Option<f64>,
-    visible: usize,
+    /// Patches that the model looked at in a frame, in the mean.
+    visible: f64,
     patches: usize,
     device: String,
 }
@@ -155,6 +161,7 @@ pub fn run(args: &Args) -> Result<()> {
     let precision = bundles::precision(&bundle, args.precision);
     args.device.check(precision)?;
     let grid = bundle.spec().grid();
+    let visible = args.visible.count(grid)?;
     let mut choosers = Vec::new();
     for source in 0..args.sources.len() {
         choosers.push(Chooser::new(args.visible, grid, &args.never, args.seed.wrapping_add(source as u64))?);
@@ -185,7 +192,8 @@ pub fn run(args: &Args) -> Result<()> {
         .map(|(at, uri)| capture::start(at, uri.clone(), wanted, Arc::clone(&mailbox), Arc::clone(&stop)))
         .collect();
     let names: Vec<String> = args.sources.iter().map(SourceUri::to_string).collect();
-    let until = Until { frames: args.frames, duration: args.duration };
+    let keeper = args.target_fps.map(|fps| RateKeeper::new(fps, visible));
+    let until = Until { frames: args.frames, duration: args.duration, keeper };
     let every = args.every_frame;
     let watched = watch(&mailbox, &mut stream, &mut choosers, until, &stop, |seen| {
         let row = if give.tokens() { Some(Arc::new(row(seen, &names[seen.source], args.pool)?)) } else { None };
@@ -217,8 +225,7 @@ pub fn run(args: &Args) -> Result<()> {
         let (captured, dropped) = mailbox.counts(at);
         SourceReport { source, captured, dropped }
     });
-    let visible = args.visible.count(grid)?;
-    report(args, Report::new(sources.collect(), outputs, done, [visible, grid.len()], stream.model().runs_on()))
+    report(args, Report::new(sources.collect(), outputs, done, grid.len(), stream.model().runs_on()))
 }
 
 /// Refuses what cannot be before anything is opened.
@@ -261,13 +268,7 @@ fn row(seen: &Seen, source: &str, pool: Keep) -> Result<Row> {
 }
 
 impl Report {
-    fn new(
-        sources: Vec<SourceReport>,
-        outputs: Vec<OutputReport>,
-        done: Done,
-        [visible, patches]: [usize; 2],
-        device: &str,
-    ) -> Self {
+    fn new(sources: Vec<SourceReport>, outputs: Vec<OutputReport>, done: Done, patches: usize, device: &str) -> Self {
         let mut latencies: Vec<f64> = done.latencies_ms.into();
         latencies.sort_by(f64::total_cmp);
         let percentile = |percent: usize| latencies.get((latencies.len() * percent).div_ceil(100).max(1) - 1).copied();
@@ -280,7 +281,7 @@ impl Report {
             frames_per_s: done.frames as f64 / done.seconds.max(f64::EPSILON),
             latency_p50_ms: percentile(50),
             latency_p99_ms: percentile(99),
-            visible,
+            visible: done.patches as f64 / done.frames.max(1) as f64,
             patches,
             device: device.to_owned(),
         }
@@ -294,7 +295,7 @@ fn report(args: &Args, report: Report) -> Result<()> {
     }
     let Report { frames, seconds, frames_per_s, visible, patches, device, .. } = &report;
     eprintln!(
-        "{frames} frames in {seconds:.1} s, {frames_per_s:.1} a second, {visible} of {patches} patches each, on {device}"
+        "{frames} frames in {seconds:.1} s, {frames_per_s:.1} a second, {visible:.1} of {patches} patches each, on {device}"
     );
     if let (Some(p50), Some(p99)) = (report.latency_p50_ms, report.latency_p99_ms) {
         eprintln!("from capture to answer: p50 {p50:.1} ms, p99 {p99:.1} ms");

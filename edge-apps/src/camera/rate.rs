@@ -1,0 +1,73 @@
+//! How many patches a machine can look at and keep a rate.
+
+/// Shares of a frame's time: above the first, fewer patches are looked at; below the second, more.
+const TOO_BUSY: f64 = 0.95;
+const IDLE: f64 = 0.8;
+/// How much of its own time a frame adds to the mean of those before it.
+const NEWEST: f64 = 0.25;
+
+/// Moves the number of patches, so that each frame is done in its time.
+#[derive(Debug)]
+pub struct RateKeeper {
+    period_ms: f64,
+    most: usize,
+    count: usize,
+    /// The mean of the last frames, since the number was changed.
+    busy_ms: Option<f64>,
+}
+
+impl RateKeeper {
+    /// To keep so many frames a second with up to so many patches.
+    pub fn new(fps: f64, most: usize) -> Self {
+        Self { period_ms: 1e3 / fps, most, count: most, busy_ms: None }
+    }
+
+    /// How many patches the next frame has, after one that took so long.
+    pub fn next(&mut self, busy_ms: f64) -> usize {
+        let mean = self.busy_ms.map_or(busy_ms, |mean| mean + NEWEST * (busy_ms - mean));
+        let before = self.count;
+        if mean > TOO_BUSY * self.period_ms {
+            // at once as many fewer as it is too slow, if cost followed their number alone
+            let fitting = (self.count as f64 * TOO_BUSY * self.period_ms / mean) as usize;
+            self.count = fitting.clamp(1, self.count.saturating_sub(1).max(1));
+        } else if mean < IDLE * self.period_ms {
+            // by little: what is too much costs a frame
+            self.count = (self.count + 1 + self.count / 16).min(self.most);
+        }
+        self.busy_ms = (self.count == before).then_some(mean);
+        self.count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs frames that cost so much each and so much a patch: the number at the end, and frames that took too long.
+    fn run(keeper: &mut RateKeeper, fixed_ms: f64, patch_ms: f64, frames: usize) -> (usize, usize) {
+        let mut late = 0;
+        for _ in 0..frames {
+            let ms = fixed_ms + patch_ms * keeper.count as f64;
+            late += usize::from(ms > keeper.period_ms);
+            keeper.next(ms);
+        }
+        (keeper.count, late)
+    }
+
+    #[test]
+    fn the_number_follows_what_the_machine_can() {
+        // 50 ms a frame
+        let mut keeper = RateKeeper::new(20.0, 196);
+        // fast: all of them
+        assert_eq!(run(&mut keeper, 5.0, 0.1, 50), (196, 0));
+        // warm: some 80 of them fit
+        let (count, late) = run(&mut keeper, 10.0, 0.5, 50);
+        assert!((55..=80).contains(&count) && late <= 6, "{count} {late}");
+        // and no frame after those is late
+        assert_eq!(run(&mut keeper, 10.0, 0.5, 200).1, 0);
+        // cool again
+        assert_eq!(run(&mut keeper, 5.0, 0.1, 50).0, 196);
+        // hopeless: one is always looked at
+        assert_eq!(run(&mut keeper, 90.0, 0.5, 50).0, 1);
+    }
+}
