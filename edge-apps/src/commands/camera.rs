@@ -204,7 +204,11 @@ pub fn run(args: &Args) -> Result<()> {
             } else {
                 row.as_ref().map(|row| Item::Row(Arc::clone(row)))
             };
-            item.map_or(Ok(()), |item| sink.give(item, every))?;
+            if let Some(item) = item
+                && !sink.give(item, every)?
+            {
+                stop.store(true, Ordering::Relaxed);
+            }
         }
         Ok(())
     });
@@ -324,10 +328,7 @@ fn size(text: &str) -> Result<[u32; 2], String> {
 }
 
 fn fps(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|fps| *fps >= 0.01 && *fps <= 1000.0)
-        .ok_or_else(|| "a number from 0.01 to 1000".to_owned())
+    text.parse().ok().filter(|fps| *fps >= 0.01 && *fps <= 1e5).ok_or_else(|| "a number from 0.01 to 100000".to_owned())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -76,25 +76,28 @@ impl Running {
         Ok(Self { output: output.clone(), give, thread, missed: 0 })
     }
 
-    /// Gives it an item: where it has no place, the item is missed, unless each is to be seen.
+    /// Gives it an item: where it has no place, the item is missed, unless each is to be seen. False when whoever read standard
+    /// output has seen enough.
     ///
     /// # Errors
-    /// When it is gone.
-    pub fn give(&mut self, item: Item, every: bool) -> Result<()> {
-        let gone = || anyhow!("{} takes no more", self.output);
-        if every {
-            return self.give.send(item).map_err(|_| gone());
-        }
-        match self.give.try_send(item) {
-            Ok(()) => Ok(()),
+    /// When it broke down.
+    pub fn give(&mut self, item: Item, every: bool) -> Result<bool> {
+        let given = if every {
+            self.give.send(item).map_err(|mpsc::SendError(item)| TrySendError::Disconnected(item))
+        } else {
+            self.give.try_send(item)
+        };
+        match given {
+            Ok(()) => Ok(true),
             Err(TrySendError::Full(_)) => {
                 if self.missed == 0 {
                     log::warn!("{} is slower than the frames: it misses some", self.output);
                 }
                 self.missed += 1;
-                Ok(())
+                Ok(true)
             }
-            Err(TrySendError::Disconnected(_)) => Err(gone()),
+            Err(TrySendError::Disconnected(_)) if self.output.path.is_none() => Ok(false),
+            Err(TrySendError::Disconnected(_)) => Err(anyhow!("{} broke down", self.output)),
         }
     }
 
@@ -123,6 +126,10 @@ fn run(mut sink: Box<dyn Sink>, items: &mpsc::Receiver<Item>, name: &str) -> (Bo
         match items.recv_timeout(KEPT_EVERY) {
             Ok(item) => {
                 if let Err(error) = sink.take(&item) {
+                    let cause = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+                    if cause == Some(std::io::ErrorKind::BrokenPipe) {
+                        break;
+                    }
                     lost += 1;
                     say(&error, lost);
                 }
