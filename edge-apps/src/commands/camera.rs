@@ -177,7 +177,7 @@ pub fn run(args: &Args) -> Result<()> {
     let mut stream = Stream::new(model, give)?;
     let mut sinks = Vec::new();
     for output in &args.outputs {
-        sinks.push(Running::start(output, args.force)?);
+        sinks.push(Running::start(output)?);
     }
 
     let stop = Arc::new(AtomicBool::new(false));
@@ -243,6 +243,8 @@ fn check(args: &Args) -> Result<()> {
     for (at, output) in args.outputs.iter().enumerate() {
         let is_twice = output.path.is_some() && args.outputs[..at].iter().any(|other| other.path == output.path);
         ensure!(!is_twice, "{output} is named twice");
+        let is_there = output.path.as_ref().is_some_and(|path| path.exists());
+        ensure!(args.force || !is_there, "{output} exists already; name another output, or replace it with --force");
     }
     let is_raw = args.format.is_some_and(|format| format != PixelFormat::Mjpeg);
     ensure!(

@@ -33,12 +33,9 @@ impl Records {
     /// Begins a file, or standard output. What a run that was killed left beside the file gets a name of its own.
     ///
     /// # Errors
-    /// When the file exists, unless it is to be replaced, and when it cannot be written.
-    pub fn new(path: Option<&Path>, force: bool, whole: impl Fn(&[u8]) -> usize) -> Result<Self> {
+    /// When it cannot be written.
+    pub fn new(path: Option<&Path>, whole: impl Fn(&[u8]) -> usize) -> Result<Self> {
         let Some(path) = path else { return Ok(Self::Stdout(io::stdout())) };
-        if path.exists() && !force {
-            bail!("{} exists already; name another output, or replace it with --force", path.display());
-        }
         let aside = aside(path);
         save_left_over(&aside, path, whole)?;
         let writing = || format!("writing {}", aside.display());
@@ -161,15 +158,14 @@ mod tests {
     fn a_file_is_there_when_it_is_whole_and_an_old_one_is_not_lost() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.jsonl");
-        let records = |force| Records::new(Some(&path), force, whole_lines);
-        let mut file = records(false).unwrap();
+        let records = || Records::new(Some(&path), whole_lines);
+        let mut file = records().unwrap();
         file.add(b"one\n").unwrap();
         file.keep().unwrap();
         assert!(!path.exists());
         file.finish(true).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"one\n");
-        assert!(records(false).unwrap_err().to_string().contains("--force"));
-        let mut file = records(true).unwrap();
+        let mut file = records().unwrap();
         file.add(b"two\n").unwrap();
         file.finish(true).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two\n");
@@ -181,7 +177,7 @@ mod tests {
         let path = folder.path().join("a.jsonl");
         for number in 1..3 {
             fs::write(folder.path().join("a.jsonl.part"), format!("{number}\nhal")).unwrap();
-            Records::new(Some(&path), false, whole_lines).unwrap().finish(true).unwrap();
+            Records::new(Some(&path), whole_lines).unwrap().finish(true).unwrap();
             fs::remove_file(&path).unwrap();
             let saved = folder.path().join(format!("a.{number}.jsonl"));
             assert_eq!(fs::read_to_string(saved).unwrap(), format!("{number}\n"));

@@ -24,9 +24,9 @@ pub struct Film {
 impl Film {
     /// # Errors
     /// When the output cannot be begun.
-    pub fn new(output: &Output, force: bool) -> Result<Self> {
+    pub fn new(output: &Output) -> Result<Self> {
         // players pass over half of a frame at the end
-        let records = Records::new(output.path.as_deref(), force, <[u8]>::len)?;
+        let records = Records::new(output.path.as_deref(), <[u8]>::len)?;
         Ok(Self { kind: output.kind, records, begun: false, record: Vec::new() })
     }
 

@@ -47,9 +47,9 @@ pub struct Lines {
 impl Lines {
     /// # Errors
     /// When the output cannot be begun.
-    pub fn new(output: &Output, force: bool) -> Result<Self> {
+    pub fn new(output: &Output) -> Result<Self> {
         let whole = |bytes: &[u8]| bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
-        Ok(Self { records: Records::new(output.path.as_deref(), force, whole)?, line: Vec::new() })
+        Ok(Self { records: Records::new(output.path.as_deref(), whole)?, line: Vec::new() })
     }
 }
 

@@ -65,10 +65,10 @@ impl Running {
     ///
     /// # Errors
     /// When what it is to write cannot be begun.
-    pub fn start(output: &Output, force: bool) -> Result<Self> {
+    pub fn start(output: &Output) -> Result<Self> {
         let sink: Box<dyn Sink> = match output.kind {
-            Kind::Lines => Box::new(lines::Lines::new(output, force)?),
-            Kind::Mjpeg | Kind::Y4m => Box::new(film::Film::new(output, force)?),
+            Kind::Lines => Box::new(lines::Lines::new(output)?),
+            Kind::Mjpeg | Kind::Y4m => Box::new(film::Film::new(output)?),
         };
         let (give, items) = mpsc::sync_channel(MOST_WAITING);
         let name = output.to_string();
