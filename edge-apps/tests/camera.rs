@@ -207,6 +207,30 @@ fn whoever_reads_may_have_seen_enough() {
 }
 
 #[test]
+fn a_long_run_s_file_is_several() {
+    let place = Place::new();
+    let words = ["--source", "test:", "--size", "64x48", "--fps", "40", "--duration", "3.5", "--rotate", "20kB"];
+    let names = |ending: &str| -> Vec<String> {
+        let numbered = (1..40).map(|number| format!("a.{number}.{ending}"));
+        numbered.filter(|name| place.path(name).exists()).collect()
+    };
+    let (report, _) = run(&place, &[&words[..], &["--out", "a.jsonl", "--out", "a.y4m"]].concat());
+    let lines = names("jsonl");
+    assert!(lines.len() >= 3 && !place.path("a.jsonl").exists(), "{lines:?}");
+    let all = lines.iter().flat_map(|name| rows(&place, name)).map(|row| row["frame"].as_u64().unwrap());
+    let all: Vec<u64> = all.collect();
+    assert_eq!(all.len() as u64, report["frames"].as_u64().unwrap());
+    assert!(all.is_sorted());
+    for name in names("y4m") {
+        assert!(fs::read(place.path(&name)).unwrap().starts_with(b"YUV4MPEG2"), "{name}");
+    }
+    // the next run goes on with the numbers
+    run(&place, &["--source", "test:", "--frames", "2", "--rotate", "1h", "--out", "a.jsonl"]);
+    assert_eq!(names("jsonl").len(), lines.len() + 1);
+    place.refuses("camera --source test: --out - --rotate 1h", &["--rotate", "would do nothing"]);
+}
+
+#[test]
 fn painted_frames_are_films_and_what_is_never_looked_at_is_painted_in() {
     let place = Place::new();
     place.photograph("a.png", 128, 128);

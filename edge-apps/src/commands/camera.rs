@@ -15,7 +15,7 @@ use crate::camera::capture;
 use crate::camera::mailbox::Mailbox;
 use crate::camera::pixels::{MOST_SIDE, PixelFormat};
 use crate::camera::rate::RateKeeper;
-use crate::camera::sinks::{Features, Item, Output, Row, Running};
+use crate::camera::sinks::{Features, Item, Output, Rotate, Row, Running};
 use crate::camera::sources::Wanted;
 use crate::camera::uri::SourceUri;
 use crate::camera::watch::{Done, Seen, Until, watch};
@@ -80,6 +80,11 @@ pub struct Args {
     /// output, mjpeg:- or y4m:- for frames; may be given several times
     #[arg(long = "out", value_name = "OUTPUT", required = true)]
     outputs: Vec<Output>,
+
+    /// End a file when it has so much in it, or is so old, and begin another one; they are numbered from the first number that is
+    /// free, FILE.1.jsonl and so on
+    #[arg(long, value_name = "100MB|1h")]
+    rotate: Option<Rotate>,
 
     /// Which tokens make a frame's features: the class token, the mean of those of patches, or none are left out
     #[arg(long, value_enum, value_name = "POOL", default_value = "cls")]
@@ -177,7 +182,7 @@ pub fn run(args: &Args) -> Result<()> {
     let mut stream = Stream::new(model, give)?;
     let mut sinks = Vec::new();
     for output in &args.outputs {
-        sinks.push(Running::start(output)?);
+        sinks.push(Running::start(output, args.rotate)?);
     }
 
     let stop = Arc::new(AtomicBool::new(false));
@@ -243,9 +248,12 @@ fn check(args: &Args) -> Result<()> {
     for (at, output) in args.outputs.iter().enumerate() {
         let is_twice = output.path.is_some() && args.outputs[..at].iter().any(|other| other.path == output.path);
         ensure!(!is_twice, "{output} is named twice");
-        let is_there = output.path.as_ref().is_some_and(|path| path.exists());
+        // one with numbers takes the next that is free
+        let is_there = args.rotate.is_none() && output.path.as_ref().is_some_and(|path| path.exists());
         ensure!(args.force || !is_there, "{output} exists already; name another output, or replace it with --force");
     }
+    let is_rotated = args.outputs.iter().any(|output| output.path.is_some());
+    ensure!(args.rotate.is_none() || is_rotated, "--rotate is for files; here it would do nothing");
     let is_raw = args.format.is_some_and(|format| format != PixelFormat::Mjpeg);
     ensure!(
         !is_raw || args.size.is_some(),

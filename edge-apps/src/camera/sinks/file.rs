@@ -3,8 +3,11 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+
+use super::rotate::Rotate;
 
 /// How many bytes wait to be written at most.
 const MOST_WAITING: usize = 1 << 16;
@@ -27,14 +30,16 @@ pub struct RecordFile {
     /// Something that is not whole may stand after them.
     is_torn: bool,
     waiting: Vec<u8>,
+    begun: Instant,
+    rotate: Option<Rotate>,
 }
 
 impl Records {
-    /// Begins a file, or standard output. What a run that was killed left beside the file gets a name of its own.
+    /// Begins a file, or standard output; one that is to end when it is long enough has a number instead of its own name. What a run that was killed left beside the file gets a name of its own.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn new(path: Option<&Path>, whole: impl Fn(&[u8]) -> usize) -> Result<Self> {
+    pub fn new(path: Option<&Path>, rotate: Option<Rotate>, whole: impl Fn(&[u8]) -> usize) -> Result<Self> {
         let Some(path) = path else { return Ok(Self::Stdout(io::stdout())) };
         let aside = aside(path);
         save_left_over(&aside, path, whole)?;
@@ -47,6 +52,8 @@ impl Records {
             len: 0,
             is_torn: false,
             waiting: Vec::new(),
+            begun: Instant::now(),
+            rotate,
         })))
     }
 
@@ -82,6 +89,29 @@ impl Records {
         }
     }
 
+    /// Whether it is long enough for another one to begin.
+    pub fn is_due(&self) -> bool {
+        let Self::File(file) = self else { return false };
+        let bytes = file.len + file.waiting.len() as u64;
+        file.rotate.is_some_and(|rotate| rotate.is_due(bytes, file.begun.elapsed()))
+    }
+
+    /// Gives the file its name with the next number, and begins another one.
+    ///
+    /// # Errors
+    /// When that cannot be: it goes on being written.
+    pub fn rotate(&mut self) -> Result<()> {
+        self.keep().context("writing the last of it")?;
+        let Self::File(file) = self else { return Ok(()) };
+        file.file.sync_all()?;
+        let number = free(&file.path);
+        let rotating = || format!("going on after {}", number.display());
+        fs::rename(&file.aside, &number).with_context(rotating)?;
+        file.file = OpenOptions::new().create_new(true).write(true).open(&file.aside).with_context(rotating)?;
+        (file.len, file.is_torn, file.begun) = (0, false, Instant::now());
+        Ok(())
+    }
+
     /// Gives the file its name. What would be empty is not left behind by a run that failed.
     ///
     /// # Errors
@@ -89,11 +119,12 @@ impl Records {
     pub fn finish(mut self, succeeded: bool) -> Result<()> {
         self.keep().context("writing the last of it")?;
         if let Self::File(file) = self {
-            if file.len == 0 && !succeeded {
+            if file.len == 0 && (!succeeded || file.rotate.is_some()) {
                 return fs::remove_file(&file.aside).with_context(|| format!("removing {}", file.aside.display()));
             }
             file.file.sync_all()?;
-            fs::rename(&file.aside, &file.path).with_context(|| format!("writing {}", file.path.display()))?;
+            let path = if file.rotate.is_some() { free(&file.path) } else { file.path };
+            fs::rename(&file.aside, &path).with_context(|| format!("writing {}", path.display()))?;
         }
         Ok(())
     }
@@ -124,6 +155,18 @@ fn aside(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
+/// The name with the first number that is free: `a.1.jsonl`.
+fn free(path: &Path) -> PathBuf {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let ending = path.extension().map_or_else(String::new, |ending| format!(".{}", ending.to_string_lossy()));
+    let name = |number: u32| path.with_file_name(format!("{stem}.{number}{ending}"));
+    let mut number = 1;
+    while name(number).exists() {
+        number += 1;
+    }
+    name(number)
+}
+
 /// Gives what a run that was killed left a name of its own, less the record that it was stopped in.
 fn save_left_over(aside: &Path, path: &Path, whole: impl Fn(&[u8]) -> usize) -> Result<()> {
     let saving = || format!("saving what an earlier run left in {}", aside.display());
@@ -137,10 +180,7 @@ fn save_left_over(aside: &Path, path: &Path, whole: impl Fn(&[u8]) -> usize) -> 
     let mut bytes = Vec::new();
     left.read_to_end(&mut bytes).with_context(saving)?;
     left.set_len(whole(&bytes) as u64).with_context(saving)?;
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let ending = path.extension().map_or_else(String::new, |ending| format!(".{}", ending.to_string_lossy()));
-    let name = |number: u32| path.with_file_name(format!("{stem}.{number}{ending}"));
-    let Some(free) = (1..=u32::MAX).map(name).find(|path| !path.exists()) else { return Ok(()) };
+    let free = free(path);
     fs::rename(aside, &free).with_context(saving)?;
     log::warn!("an earlier run was stopped while it wrote {}: what it wrote is in {}", path.display(), free.display());
     Ok(())
@@ -158,7 +198,7 @@ mod tests {
     fn a_file_is_there_when_it_is_whole_and_an_old_one_is_not_lost() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.jsonl");
-        let records = || Records::new(Some(&path), whole_lines);
+        let records = || Records::new(Some(&path), None, whole_lines);
         let mut file = records().unwrap();
         file.add(b"one\n").unwrap();
         file.keep().unwrap();
@@ -177,7 +217,7 @@ mod tests {
         let path = folder.path().join("a.jsonl");
         for number in 1..3 {
             fs::write(folder.path().join("a.jsonl.part"), format!("{number}\nhal")).unwrap();
-            Records::new(Some(&path), whole_lines).unwrap().finish(true).unwrap();
+            Records::new(Some(&path), None, whole_lines).unwrap().finish(true).unwrap();
             fs::remove_file(&path).unwrap();
             let saved = folder.path().join(format!("a.{number}.jsonl"));
             assert_eq!(fs::read_to_string(saved).unwrap(), format!("{number}\n"));
@@ -198,6 +238,8 @@ mod tests {
             len: 4,
             is_torn,
             waiting: b"two\n".to_vec(),
+            begun: Instant::now(),
+            rotate: None,
         };
         at(file, true).write().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntwo\n");

@@ -7,6 +7,7 @@ use yuv::{YuvChromaSubsampling, YuvConversionMode, YuvPlanarImageMut, YuvRange, 
 
 use super::file::Records;
 use super::output::{Kind, Output};
+use super::rotate::Rotate;
 use super::{Item, Sink};
 
 /// JPEG's quality, of 100.
@@ -24,9 +25,9 @@ pub struct Film {
 impl Film {
     /// # Errors
     /// When the output cannot be begun.
-    pub fn new(output: &Output) -> Result<Self> {
+    pub fn new(output: &Output, rotate: Option<Rotate>) -> Result<Self> {
         // players pass over half of a frame at the end
-        let records = Records::new(output.path.as_deref(), <[u8]>::len)?;
+        let records = Records::new(output.path.as_deref(), rotate, <[u8]>::len)?;
         Ok(Self { kind: output.kind, records, begun: false, record: Vec::new() })
     }
 
@@ -66,6 +67,10 @@ impl Sink for Film {
     }
 
     fn keep(&mut self) -> Result<()> {
+        if self.records.is_due() {
+            self.begun = false;
+            return self.records.rotate();
+        }
         Ok(self.records.keep()?)
     }
 

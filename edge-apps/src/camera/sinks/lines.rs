@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::file::Records;
 use super::output::Output;
+use super::rotate::Rotate;
 use super::{Item, Sink};
 
 /// What is said of a frame.
@@ -47,9 +48,9 @@ pub struct Lines {
 impl Lines {
     /// # Errors
     /// When the output cannot be begun.
-    pub fn new(output: &Output) -> Result<Self> {
+    pub fn new(output: &Output, rotate: Option<Rotate>) -> Result<Self> {
         let whole = |bytes: &[u8]| bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
-        Ok(Self { records: Records::new(output.path.as_deref(), whole)?, line: Vec::new() })
+        Ok(Self { records: Records::new(output.path.as_deref(), rotate, whole)?, line: Vec::new() })
     }
 }
 
@@ -63,6 +64,9 @@ impl Sink for Lines {
     }
 
     fn keep(&mut self) -> Result<()> {
+        if self.records.is_due() {
+            return self.records.rotate();
+        }
         Ok(self.records.keep()?)
     }
 

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `output.rs` | what an output is called |
 //! | `file.rs` | a file that is whole or is not there, and what a run that was killed left |
+//! | `rotate.rs` | when a file ends and the next one begins |
 //! | `lines.rs` | features as JSON, a line a frame |
 //! | `film.rs` | painted frames as MJPEG or Y4M |
 
@@ -11,6 +12,7 @@ mod file;
 mod film;
 mod lines;
 mod output;
+mod rotate;
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender, TrySendError};
@@ -22,6 +24,7 @@ use ndarray::Array3;
 
 pub use lines::{Features, Row};
 pub use output::{Kind, Output};
+pub use rotate::Rotate;
 
 /// How many frames may wait for a sink.
 const MOST_WAITING: usize = 64;
@@ -65,10 +68,10 @@ impl Running {
     ///
     /// # Errors
     /// When what it is to write cannot be begun.
-    pub fn start(output: &Output) -> Result<Self> {
+    pub fn start(output: &Output, rotate: Option<Rotate>) -> Result<Self> {
         let sink: Box<dyn Sink> = match output.kind {
-            Kind::Lines => Box::new(lines::Lines::new(output)?),
-            Kind::Mjpeg | Kind::Y4m => Box::new(film::Film::new(output)?),
+            Kind::Lines => Box::new(lines::Lines::new(output, rotate)?),
+            Kind::Mjpeg | Kind::Y4m => Box::new(film::Film::new(output, rotate)?),
         };
         let (give, items) = mpsc::sync_channel(MOST_WAITING);
         let name = output.to_string();
