@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use glimpse_models::{Bundle, Precision, embedded, shipped};
+use glimpse_models::{Bundle, BundleFile, Part, Precision, embedded, shipped};
 
 /// The model that is used when none is named.
 pub const DEFAULT: &str = "glimpse-tiny";
@@ -29,4 +29,10 @@ pub fn open(name_or_path: &str) -> Result<Bundle> {
 pub fn precision(bundle: &Bundle, asked: Option<Precision>) -> Precision {
     let has_int8 = bundle.precisions().contains(&Precision::Int8);
     asked.unwrap_or(if has_int8 { Precision::Int8 } else { Precision::F32 })
+}
+
+/// The hash of a form of the encoder's graph.
+pub fn encoder_sha256(bundle: &Bundle, form: Precision) -> Result<String> {
+    let encoder = bundle.manifest().files().get(&BundleFile::Graph(Part::Encoder, form));
+    Ok(encoder.with_context(|| format!("bundle `{}` lists no encoder", bundle.name()))?.sha256.clone())
 }

@@ -1,14 +1,19 @@
 //! `glimpse camera`, as a person starts it: sources that end, die, stall and send garbage.
 
-#![allow(clippy::unwrap_used, reason = "tests unwrap freely")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests unwrap freely")]
 
 mod common;
 
 use std::fs;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::{Float32Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::{Array as _, RecordBatch};
 use common::{Place, sample};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 
 /// The lines of a file of features.
@@ -228,6 +233,53 @@ fn a_long_run_s_file_is_several() {
     run(&place, &["--source", "test:", "--frames", "2", "--rotate", "1h", "--out", "a.jsonl"]);
     assert_eq!(names("jsonl").len(), lines.len() + 1);
     place.refuses("camera --source test: --out - --rotate 1h", &["--rotate", "would do nothing"]);
+}
+
+#[test]
+fn parquet_has_what_the_lines_have() {
+    let place = Place::new();
+    for (pool, rows_a_frame) in [("cls", 1), ("none", 9)] {
+        let words = ["--source", "test:2", "--size", "64x48", "--every-frame", "--frames", "5", "--visible", "8"];
+        let (lines, table) = (format!("{pool}.jsonl"), format!("{pool}.parquet"));
+        run(&place, &[&words[..], &["--pool", pool, "--out", &lines, "--out", &table]].concat());
+        let file = fs::File::open(place.path(&table)).unwrap();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+        let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>().unwrap();
+        let [batch] = &batches[..] else { panic!("{}", batches.len()) };
+        assert_eq!(batch.num_rows(), 5 * rows_a_frame);
+        let column = |name: &str| Arc::clone(batch.column_by_name(name).unwrap());
+        let frames = column("frame").as_primitive::<Int64Type>().clone();
+        let captured = column("captured").as_primitive::<TimestampMicrosecondType>().clone();
+        let features = column("features").as_fixed_size_list().clone();
+        for (number, line) in rows(&place, &lines).iter().enumerate() {
+            let row = number * rows_a_frame;
+            assert_eq!(frames.value(row), line["frame"].as_i64().unwrap());
+            let apart = captured.value(row) as f64 / 1e6 - line["captured"].as_f64().unwrap();
+            assert!(apart.abs() < 2e-6, "{apart}");
+            let expected = if pool == "none" { &line["features"][0] } else { &line["features"] };
+            let expected: Vec<f32> = serde_json::from_value(expected.clone()).unwrap();
+            let got = features.value(row).as_primitive::<Float32Type>().values().to_vec();
+            assert_eq!(got, expected);
+            assert_eq!(column("model_sha256").as_string::<i32>().value(row), line["model_sha256"]);
+            if pool == "none" {
+                let patches = column("patch").as_primitive::<Int32Type>().clone();
+                assert!(patches.is_null(row));
+                assert_eq!(i64::from(patches.value(row + 1)), line["patches"][0].as_i64().unwrap());
+            } else {
+                let patches = column("patches").as_list::<i32>().value(row);
+                let patches = patches.as_primitive::<Int32Type>().values().to_vec();
+                assert_eq!(serde_json::json!(patches), line["patches"]);
+            }
+        }
+    }
+    // what a killed run left has no end, and is not lost
+    fs::write(place.path("a.parquet.part"), "PAR1 half").unwrap();
+    let output = ["--source", "test:", "--frames", "1", "--rotate", "1h", "--out", "a.parquet"];
+    let (_, said) = run(&place, &output);
+    assert!(said.contains("a.parquet.1.part") && place.path("a.parquet.1.part").exists(), "{said}");
+    assert!(place.path("a.1.parquet").exists());
+    place.refuses("camera --source test: --out b.parquet", &["--rotate", "--frames"]);
+    place.refuses("camera --source test: --frames 1 --out parquet:-", &["standard output"]);
 }
 
 #[test]

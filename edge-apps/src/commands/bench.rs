@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
-use glimpse_models::{Bundle, BundleFile, ModelSpec, Part, Precision};
+use glimpse_models::{Bundle, ModelSpec, Precision};
 use glimpse_runtime::{
     BaseSolver, Device, Family, Machine, Mask, Model, Options, Preprocessor, peak_memory_bytes, unpatchify,
 };
@@ -179,7 +179,8 @@ pub fn run(args: &Args) -> Result<()> {
     let stages = stages(args, &bundle)?;
     let peak_memory_bytes = peak_memory_bytes();
     let (stages, frame_times) = bench.times(frame.view(), &stages, args.runs)?;
-    let (model_sha256, device) = (sha256(&bundle, bench.model.form())?, bench.model.runs_on().to_owned());
+    let (model_sha256, device) =
+        (bundles::encoder_sha256(&bundle, bench.model.form())?, bench.model.runs_on().to_owned());
     let gpu = OnGpu::measure(bench, frame.view(), args)?;
     let machine = Machine::detect();
     let report = Report {
@@ -232,11 +233,6 @@ fn stages(args: &Args, bundle: &Bundle) -> Result<Vec<Stage>> {
         bail!("model `{}` has no decoder: it has the stages preprocess and encode", bundle.name());
     }
     Ok(args.stages.clone())
-}
-
-fn sha256(bundle: &Bundle, form: Precision) -> Result<String> {
-    let encoder = bundle.manifest().files().get(&BundleFile::Graph(Part::Encoder, form));
-    Ok(encoder.with_context(|| format!("bundle `{}` lists no encoder", bundle.name()))?.sha256.clone())
 }
 
 /// A model, and what each stage leaves for the next one.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use glimpse_models::Precision;
-use glimpse_runtime::{Give, Machine, Model, Stream};
+use glimpse_runtime::{Give, Machine, Model, PREPROCESS_VERSION, Stream};
 use serde::Serialize;
 
 use crate::bundles;
@@ -15,7 +15,7 @@ use crate::camera::capture;
 use crate::camera::mailbox::Mailbox;
 use crate::camera::pixels::{MOST_SIDE, PixelFormat};
 use crate::camera::rate::RateKeeper;
-use crate::camera::sinks::{Features, Item, Output, Rotate, Row, Running};
+use crate::camera::sinks::{Features, Item, Kind, Output, Rotate, Row, Running};
 use crate::camera::sources::Wanted;
 use crate::camera::uri::SourceUri;
 use crate::camera::watch::{Done, Seen, Until, watch};
@@ -76,7 +76,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
 
-    /// Where to: FILE.jsonl for features, a line a frame; FILE.mjpeg or FILE.y4m for painted frames; - for features on standard
+    /// Where to: FILE.jsonl for features, a line a frame, or FILE.parquet; FILE.mjpeg or FILE.y4m for painted frames; - for features on standard
     /// output, mjpeg:- or y4m:- for frames; may be given several times
     #[arg(long = "out", value_name = "OUTPUT", required = true)]
     outputs: Vec<Output>,
@@ -179,6 +179,7 @@ pub fn run(args: &Args) -> Result<()> {
         (true, false) => Give::Picture,
         (false, _) => Give::Tokens,
     };
+    let form = model.form();
     let mut stream = Stream::new(model, give)?;
     let mut sinks = Vec::new();
     for output in &args.outputs {
@@ -199,9 +200,10 @@ pub fn run(args: &Args) -> Result<()> {
     let names: Vec<String> = args.sources.iter().map(SourceUri::to_string).collect();
     let keeper = args.target_fps.map(|fps| RateKeeper::new(fps, visible));
     let until = Until { frames: args.frames, duration: args.duration, keeper };
+    let about = About { names: &names, pool: args.pool, model_sha256: bundles::encoder_sha256(&bundle, form)? };
     let every = args.every_frame;
     let watched = watch(&mailbox, &mut stream, &mut choosers, until, &stop, |seen| {
-        let row = if give.tokens() { Some(Arc::new(row(seen, &names[seen.source], args.pool)?)) } else { None };
+        let row = if give.tokens() { Some(Arc::new(about.row(seen)?)) } else { None };
         let picture = give.picture().then(|| Arc::new(seen.picture.to_owned()));
         for sink in &mut sinks {
             let item = if sink.output.is_film() {
@@ -254,6 +256,13 @@ fn check(args: &Args) -> Result<()> {
     }
     let is_rotated = args.outputs.iter().any(|output| output.path.is_some());
     ensure!(args.rotate.is_none() || is_rotated, "--rotate is for files; here it would do nothing");
+    let is_piped = args.outputs.iter().any(|output| output.kind == Kind::Parquet && output.path.is_none());
+    ensure!(!is_piped, "Parquet cannot be written to standard output: name a file");
+    let is_parquet = args.outputs.iter().any(|output| output.kind == Kind::Parquet);
+    ensure!(
+        !is_parquet || args.rotate.is_some() || args.frames.is_some() || args.duration.is_some(),
+        "a Parquet file can be read when it has ended: end it with --rotate, such as --rotate 1h, or with --frames or --duration"
+    );
     let is_raw = args.format.is_some_and(|format| format != PixelFormat::Mjpeg);
     ensure!(
         !is_raw || args.size.is_some(),
@@ -267,18 +276,29 @@ fn check(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn row(seen: &Seen, source: &str, pool: Keep) -> Result<Row> {
-    let features = match pool.pool() {
-        Some(pool) => Features::Row(pool.row(seen.tokens)?.to_vec()),
-        None => Features::Tokens(seen.tokens.rows().into_iter().map(|row| row.to_vec()).collect()),
-    };
-    Ok(Row {
-        source: source.to_owned(),
-        frame: seen.number,
-        captured: seen.captured,
-        patches: seen.visible.to_vec(),
-        features,
-    })
+/// What rows have in common.
+struct About<'a> {
+    names: &'a [String],
+    pool: Keep,
+    model_sha256: String,
+}
+
+impl About<'_> {
+    fn row(&self, seen: &Seen) -> Result<Row> {
+        let features = match self.pool.pool() {
+            Some(pool) => Features::Row(pool.row(seen.tokens)?.to_vec()),
+            None => Features::Tokens(seen.tokens.rows().into_iter().map(|row| row.to_vec()).collect()),
+        };
+        Ok(Row {
+            source: self.names[seen.source].clone(),
+            frame: seen.number,
+            captured: seen.captured,
+            model_sha256: self.model_sha256.clone(),
+            preprocess_version: PREPROCESS_VERSION,
+            patches: seen.visible.to_vec(),
+            features,
+        })
+    }
 }
 
 impl Report {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use glimpse_models::{Bundle, BundleFile, Part as Graph, Precision};
+use glimpse_models::{Bundle, Precision};
 use glimpse_runtime::{Machine, Model, PREPROCESS_VERSION};
 use serde::Serialize;
 
@@ -211,12 +211,10 @@ fn recipe(
     visible: usize,
     inputs: &[Input],
 ) -> Result<Recipe> {
-    let encoder = bundle.manifest().files().get(&BundleFile::Graph(Graph::Encoder, model.form()));
-    let encoder = encoder.with_context(|| format!("bundle `{}` lists no encoder", bundle.name()))?;
     Ok(Recipe {
         glimpse: env!("CARGO_PKG_VERSION").to_owned(),
         model: bundle.name().to_owned(),
-        model_sha256: encoder.sha256.clone(),
+        model_sha256: bundles::encoder_sha256(bundle, model.form())?,
         precision,
         device: if model.runs_on() == "cpu" { "cpu" } else { "gpu" }.to_owned(),
         preprocess_version: PREPROCESS_VERSION,

@@ -149,14 +149,14 @@ impl RecordFile {
 }
 
 /// The name of a file that is not whole yet.
-fn aside(path: &Path) -> PathBuf {
+pub fn aside(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".part");
     path.with_file_name(name)
 }
 
 /// The name with the first number that is free: `a.1.jsonl`.
-fn free(path: &Path) -> PathBuf {
+pub fn free(path: &Path) -> PathBuf {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let ending = path.extension().map_or_else(String::new, |ending| format!(".{}", ending.to_string_lossy()));
     let name = |number: u32| path.with_file_name(format!("{stem}.{number}{ending}"));

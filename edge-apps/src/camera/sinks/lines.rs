@@ -20,6 +20,9 @@ pub struct Row {
     /// Seconds since 1970, of the frame's capture.
     #[serde(serialize_with = "seconds")]
     pub captured: SystemTime,
+    /// Of the encoder's graph.
+    pub model_sha256: String,
+    pub preprocess_version: u32,
     /// Places of the patches that were looked at, counted along the rows of the grid.
     pub patches: Vec<usize>,
     /// One row, or one a token.

@@ -6,12 +6,14 @@
 //! | `file.rs` | a file that is whole or is not there, and what a run that was killed left |
 //! | `rotate.rs` | when a file ends and the next one begins |
 //! | `lines.rs` | features as JSON, a line a frame |
+//! | `parquet.rs` | features as Parquet |
 //! | `film.rs` | painted frames as MJPEG or Y4M |
 
 mod file;
 mod film;
 mod lines;
 mod output;
+mod parquet;
 mod rotate;
 
 use std::sync::Arc;
@@ -71,6 +73,7 @@ impl Running {
     pub fn start(output: &Output, rotate: Option<Rotate>) -> Result<Self> {
         let sink: Box<dyn Sink> = match output.kind {
             Kind::Lines => Box::new(lines::Lines::new(output, rotate)?),
+            Kind::Parquet => Box::new(parquet::Parquet::new(output, rotate)?),
             Kind::Mjpeg | Kind::Y4m => Box::new(film::Film::new(output, rotate)?),
         };
         let (give, items) = mpsc::sync_channel(MOST_WAITING);

@@ -9,6 +9,8 @@ use std::str::FromStr;
 pub enum Kind {
     /// Features as JSON, a line a frame.
     Lines,
+    /// Features as Parquet.
+    Parquet,
     /// Painted frames as JPEGs, one after another.
     Mjpeg,
     /// Painted frames as Y4M.
@@ -36,12 +38,13 @@ impl FromStr for Output {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "`{text}` says not what to write: let it end in .jsonl, .mjpeg or .y4m, or begin with jsonl:, mjpeg: or y4m:, \
+                "`{text}` says not what to write: let it end in .jsonl, .parquet, .mjpeg or .y4m, or begin with jsonl:, mjpeg: or y4m:, \
                      such as y4m:- for standard output"
             )
         };
         let kind = |name: &str| match name {
             "jsonl" => Some(Kind::Lines),
+            "parquet" => Some(Kind::Parquet),
             "mjpeg" => Some(Kind::Mjpeg),
             "y4m" => Some(Kind::Y4m),
             _ => None,
