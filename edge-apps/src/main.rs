@@ -5,6 +5,7 @@
 mod bundles;
 mod camera;
 mod commands;
+mod config;
 mod device;
 mod features;
 mod in_order;
@@ -18,7 +19,7 @@ mod visible;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// Masked autoencoders on cameras and small computers.
 ///
@@ -42,7 +43,14 @@ enum Command {
 
 fn main() -> ExitCode {
     warn_on_stderr();
-    let done = match Cli::parse().command {
+    let words = match config::expanded(std::env::args_os().collect(), is_camera_option) {
+        Ok(words) => words,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return ExitCode::from(2);
+        }
+    };
+    let done = match Cli::parse_from(words).command {
         Command::Inpaint(args) => commands::inpaint::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Features(args) => commands::features::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Classify(args) => commands::classify::run(&args),
@@ -59,6 +67,14 @@ fn main() -> ExitCode {
     }
 }
 
+/// Whether `glimpse camera` has an option of that name.
+fn is_camera_option(name: &str) -> bool {
+    let program = Cli::command();
+    program
+        .find_subcommand("camera")
+        .is_some_and(|camera| camera.get_arguments().any(|option| option.get_long() == Some(name)))
+}
+
 /// Has warnings of the runtime shown: of a GPU that failed, say.
 fn warn_on_stderr() {
     env_logger::Builder::new()
@@ -69,7 +85,7 @@ fn warn_on_stderr() {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::CommandFactory as _;
 
     #[test]
     fn the_command_line_is_sound() {

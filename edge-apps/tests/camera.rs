@@ -283,6 +283,19 @@ fn parquet_has_what_the_lines_have() {
 }
 
 #[test]
+fn options_come_from_a_file_and_give_way_to_what_is_typed() {
+    let place = Place::new();
+    let file = "source = \"test:\"\nout = [\"a.jsonl\", \"a.mjpeg\"]\nframes = 9\nevery-frame = true\nvisible = \"motion:8\"\n";
+    fs::write(place.path("camera.toml"), file).unwrap();
+    let (report, _) = run(&place, &["--config", "camera.toml", "--frames", "2"]);
+    assert_eq!((report["frames"].as_u64(), report["visible"].as_f64()), (Some(2), Some(8.0)));
+    assert!(place.path("a.mjpeg").exists() && rows(&place, "a.jsonl").len() == 2);
+    fs::write(place.path("wrong.toml"), "sorce = \"test:\"\n").unwrap();
+    place.refuses("camera --config wrong.toml --out b.jsonl", &["wrong.toml", "`sorce` is no option"]);
+    place.refuses("camera --config gone.toml --out b.jsonl", &["gone.toml"]);
+}
+
+#[test]
 fn painted_frames_are_films_and_what_is_never_looked_at_is_painted_in() {
     let place = Place::new();
     place.photograph("a.png", 128, 128);

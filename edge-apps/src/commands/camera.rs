@@ -1,5 +1,6 @@
 //! `glimpse camera`: what a model sees in a camera's frames, for as long as they come.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -116,6 +117,10 @@ pub struct Args {
     /// Threads that share a frame's work [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: Option<u32>,
+
+    /// Take options from a TOML file, too, as `frames = 20` or `source = ["csi:pi", "test:"]`; what is typed takes the place of them
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 
     /// At the end, print what was done as JSON
     #[arg(long)]
