@@ -126,7 +126,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let mut gpu = String::new();
     for (form, options) in FORMS {
         for visible in VISIBLE {
-            rows.push(programs.row(args, form, options, visible, &mut gpu)?);
+            let row = programs.row(args, form, options, visible, &mut gpu)?;
+            if !args.json {
+                print_row(&row, &gpu);
+            }
+            rows.push(row);
         }
     }
     let half = ["--visible", "32"];
@@ -139,7 +143,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
-        print(&report);
+        report.details.iter().for_each(print_details);
     }
     Ok(())
 }
@@ -299,42 +303,39 @@ fn random_bundle(workspace: &Workspace, export: &Path, folder: &Path) -> anyhow:
     Ok(bundle)
 }
 
-fn print(report: &Report) {
-    println!("{}", report.gpu);
-    for row in &report.rows {
-        let [least, median, most] = spread(&row.glimpse_ms);
-        println!("ViT-B/16 encoder {}, {} tokens: {median:.2} ms ({least:.2} to {most:.2})", row.form, row.tokens);
-        for peer in &row.peers {
-            let [least, median, most] = spread(&peer.ratios);
-            let ms = spread(&peer.times_ms)[1];
-            println!("  {median:.2} of the time of {} in f32 ({least:.2} to {most:.2}; {ms:.2} ms)", peer.engine);
-        }
+fn print_row(row: &Row, gpu: &str) {
+    let [least, median, most] = spread(&row.glimpse_ms);
+    println!("ViT-B/16 encoder {}, {} tokens, {gpu}: {median:.2} ms ({least:.2} to {most:.2})", row.form, row.tokens);
+    for peer in &row.peers {
+        let [least, median, most] = spread(&peer.ratios);
+        let ms = spread(&peer.times_ms)[1];
+        println!("  {median:.2} of the time of {} in f32 ({least:.2} to {most:.2}; {ms:.2} ms)", peer.engine);
     }
-    for detail in &report.details {
-        let text =
-            |value: &serde_json::Value| value.as_f64().map_or_else(|| "?".to_owned(), |value| format!("{value:.3}"));
-        let gpu = &detail["gpu"];
-        let (model, precision, visible) = (&detail["model"], &detail["precision"], &detail["visible"]);
-        println!("\n{model} {precision}, {visible} patches visible, a whole frame on the GPU, p50:");
-        let [latency, period, host] = ["latency", "period", "host"].map(|name| text(&gpu[name]["p50_ms"]));
-        println!("  {latency} ms alone, {period} ms one after another, of them {host} ms the CPU's work");
-        let cold = &detail["cold_start"];
-        let [read, plan, first] = ["read_ms", "plan_ms", "first_answer_ms"].map(|name| text(&cold[name]));
-        println!("  cold start: read {read} ms, plan {plan} ms, first answer {first} ms");
-        let can = ["f32_gmacs_per_s", "copy_gbytes_per_s"].map(|name| gpu["can"][name].as_f64());
-        let [Some(gmacs), Some(gbytes)] = can else { continue };
-        println!("  the GPU makes {gmacs:.0} GMAC/s in f32 and copies {gbytes:.1} GB/s");
-        for kernel in gpu["kernels"].as_array().into_iter().flatten() {
-            let number = |name: &str| kernel[name].as_f64().unwrap_or(f64::NAN);
-            println!(
-                "  {:<14} {:<30} {:>4} × {:>9.4} ms  {:>3.0}% of f32  {:>3.0}% of copying",
-                kernel["kernel"].as_str().unwrap_or_default(),
-                kernel["sizes"].as_str().unwrap_or_default(),
-                kernel["dispatches"],
-                number("ms") / number("dispatches"),
-                100.0 * number("gmacs_per_s") / gmacs,
-                100.0 * number("gbytes_per_s") / gbytes,
-            );
-        }
+}
+
+fn print_details(detail: &serde_json::Value) {
+    let text = |value: &serde_json::Value| value.as_f64().map_or_else(|| "?".to_owned(), |value| format!("{value:.3}"));
+    let gpu = &detail["gpu"];
+    let (model, precision, visible) = (&detail["model"], &detail["precision"], &detail["visible"]);
+    println!("\n{model} {precision}, {visible} patches visible, a whole frame on the GPU, p50:");
+    let [latency, period, host] = ["latency", "period", "host"].map(|name| text(&gpu[name]["p50_ms"]));
+    println!("  {latency} ms alone, {period} ms one after another, of them {host} ms the CPU's work");
+    let cold = &detail["cold_start"];
+    let [read, plan, first] = ["read_ms", "plan_ms", "first_answer_ms"].map(|name| text(&cold[name]));
+    println!("  cold start: read {read} ms, plan {plan} ms, first answer {first} ms");
+    let can = ["f32_gmacs_per_s", "copy_gbytes_per_s"].map(|name| gpu["can"][name].as_f64());
+    let [Some(gmacs), Some(gbytes)] = can else { return };
+    println!("  the GPU makes {gmacs:.0} GMAC/s in f32 and copies {gbytes:.1} GB/s");
+    for kernel in gpu["kernels"].as_array().into_iter().flatten() {
+        let number = |name: &str| kernel[name].as_f64().unwrap_or(f64::NAN);
+        println!(
+            "  {:<14} {:<30} {:>4} × {:>9.4} ms  {:>3.0}% of f32  {:>3.0}% of copying",
+            kernel["kernel"].as_str().unwrap_or_default(),
+            kernel["sizes"].as_str().unwrap_or_default(),
+            kernel["dispatches"],
+            number("ms") / number("dispatches"),
+            100.0 * number("gmacs_per_s") / gmacs,
+            100.0 * number("gbytes_per_s") / gbytes,
+        );
     }
 }
