@@ -88,7 +88,7 @@ mod tests {
             "exec:rpicam-vid -t 0 -o - | cat",
             "csi:pi",
             "csi:jetson",
-            "rtsp://camera.local:554/a",
+            "rtsp://camera.example.org:554/a",
             "file:a film.mp4",
             "dir:pictures",
             "image:a:b.png",
@@ -97,7 +97,7 @@ mod tests {
             assert_eq!(text.parse::<SourceUri>().unwrap().to_string(), text);
         }
         assert_eq!("test:".parse(), Ok(SourceUri::Test(0)));
-        for text in ["", "camera", "exec:", "csi:", "csi:nano", "test:x", "dir:", "http://a"] {
+        for text in ["", "camera", "exec:", "csi:", "csi:nano", "test:x", "dir:", "http://example.org"] {
             let refused = text.parse::<SourceUri>().unwrap_err();
             assert!(refused.contains("exec:COMMAND"), "{refused}");
         }
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_password_is_not_said() {
-        let source: SourceUri = "rtsp://user:secret@camera/stream".parse().unwrap();
-        assert_eq!(source.to_string(), "rtsp://…@camera/stream");
+        let source: SourceUri = "rtsp://user:secret@camera.example.org/stream".parse().unwrap();
+        assert_eq!(source.to_string(), "rtsp://…@camera.example.org/stream");
     }
 }

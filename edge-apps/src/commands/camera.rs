@@ -34,7 +34,7 @@ use crate::painting::Area;
 #[command(after_help = "\
 Examples:
   glimpse camera --source csi:pi --visible motion:16 --out features.jsonl
-  glimpse camera --source rtsp://192.168.1.20/stream --duration 3600 --out features.jsonl
+  glimpse camera --source rtsp://camera.example.org/stream --duration 3600 --out features.jsonl
   glimpse camera --source 'exec:ffmpeg -loglevel error -f v4l2 -i /dev/video0 -f yuv4mpegpipe -pix_fmt yuv420p -' --out -
   glimpse camera --source file:film.mp4 --every-frame --visible 0.5 --out painted.mjpeg
   glimpse camera --source test: --frames 100 --out -")]

@@ -92,7 +92,7 @@ mod tests {
         ] {
             assert_eq!(text.parse(), Ok(expected), "{text}");
         }
-        for text in ["", "a", "a.txt", "y4m:", "mqtt://host/topic"] {
+        for text in ["", "a", "a.txt", "y4m:", "mqtt://example.org/topic"] {
             assert!(text.parse::<Output>().unwrap_err().contains(".jsonl"), "{text}");
         }
     }
