@@ -305,7 +305,7 @@ fn random_bundle(workspace: &Workspace, export: &Path, folder: &Path) -> anyhow:
 
 fn print_row(row: &Row, gpu: &str) {
     let [least, median, most] = spread(&row.glimpse_ms);
-    println!("ViT-B/16 encoder {}, {} tokens, {gpu}: {median:.2} ms ({least:.2} to {most:.2})", row.form, row.tokens);
+    println!("encoder {}, {} tokens, {gpu}: {median:.2} ms ({least:.2} to {most:.2})", row.form, row.tokens);
     for peer in &row.peers {
         let [least, median, most] = spread(&peer.ratios);
         let ms = spread(&peer.times_ms)[1];

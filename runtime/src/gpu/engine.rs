@@ -263,8 +263,7 @@ impl Engine {
     }
 
     fn begin(&mut self, task: Task, mask: &Mask) -> Result<(), GpuError> {
-        let context = &self.shared.context;
-        context.check()?;
+        self.context().check()?;
         self.upload(task, mask)?;
         let [tokens, painted, picture] = self.shared.bytes(mask.visible().len());
         let bytes = match task {

@@ -35,7 +35,8 @@ pub struct RecordFile {
 }
 
 impl Records {
-    /// Begins a file, or standard output; one that is to end when it is long enough has a number instead of its own name. What a run that was killed left beside the file gets a name of its own.
+    /// Begins a file, or standard output; one that is to end when it is long enough has a number instead of its own name. What
+    /// a run that was killed left beside the file gets a name of its own.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -44,7 +45,7 @@ impl Records {
         let aside = aside(path);
         save_left_over(&aside, path, whole)?;
         let writing = || format!("writing {}", aside.display());
-        let file = OpenOptions::new().create_new(true).write(true).open(&aside).with_context(writing)?;
+        let file = create(&aside).with_context(writing)?;
         Ok(Self::File(Box::new(RecordFile {
             path: path.to_owned(),
             aside,
@@ -69,8 +70,12 @@ impl Records {
                 out.flush()
             }
             Self::File(file) => {
+                // what waits is not given up: where it cannot be written, nothing is added to it
+                if file.waiting.len() >= MOST_WAITING {
+                    file.write()?;
+                }
                 file.waiting.extend_from_slice(record);
-                if file.waiting.len() >= MOST_WAITING { file.write() } else { Ok(()) }
+                Ok(())
             }
         }
     }
@@ -107,7 +112,14 @@ impl Records {
         let number = free(&file.path);
         let rotating = || format!("going on after {}", number.display());
         fs::rename(&file.aside, &number).with_context(rotating)?;
-        file.file = OpenOptions::new().create_new(true).write(true).open(&file.aside).with_context(rotating)?;
+        file.file = match create(&file.aside) {
+            Ok(next) => next,
+            Err(error) => {
+                // it goes on as it was
+                fs::rename(&number, &file.aside).with_context(rotating)?;
+                return Err(error).with_context(rotating);
+            }
+        };
         (file.len, file.is_torn, file.begun) = (0, false, Instant::now());
         Ok(())
     }
@@ -139,11 +151,12 @@ impl RecordFile {
             self.is_torn = false;
         }
         let written = self.file.write_all(&self.waiting);
-        match &written {
-            Ok(()) => self.len += self.waiting.len() as u64,
-            Err(_) => self.is_torn = true,
+        if written.is_ok() {
+            self.len += self.waiting.len() as u64;
+            self.waiting.clear();
+        } else {
+            self.is_torn = true;
         }
-        self.waiting.clear();
         written
     }
 }
@@ -167,6 +180,23 @@ pub fn free(path: &Path) -> PathBuf {
     name(number)
 }
 
+/// A new file, which nobody else takes for one that was left over while it is written.
+pub fn create(aside: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().create_new(true).write(true).open(aside)?;
+    // some file systems have no locks; they are no reason not to write
+    let _ = file.try_lock();
+    Ok(file)
+}
+
+/// # Errors
+/// When another run is writing there.
+pub fn check_left_over(left: &File, path: &Path) -> Result<()> {
+    if let Err(fs::TryLockError::WouldBlock) = left.try_lock() {
+        bail!("another run is writing {}; name another output", path.display());
+    }
+    Ok(())
+}
+
 /// Gives what a run that was killed left a name of its own, less the record that it was stopped in.
 fn save_left_over(aside: &Path, path: &Path, whole: impl Fn(&[u8]) -> usize) -> Result<()> {
     let saving = || format!("saving what an earlier run left in {}", aside.display());
@@ -174,9 +204,7 @@ fn save_left_over(aside: &Path, path: &Path, whole: impl Fn(&[u8]) -> usize) -> 
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         left => left.with_context(saving)?,
     };
-    if let Err(fs::TryLockError::WouldBlock) = left.try_lock() {
-        bail!("another run is writing {}; name another output", path.display());
-    }
+    check_left_over(&left, path)?;
     let mut bytes = Vec::new();
     left.read_to_end(&mut bytes).with_context(saving)?;
     left.set_len(whole(&bytes) as u64).with_context(saving)?;
@@ -225,6 +253,21 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_another_run_writes_is_let_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jsonl");
+        let mut first = Records::new(Some(&path), Some(Rotate::Bytes(1)), whole_lines).unwrap();
+        for number in 0..2 {
+            first.add(b"one\n").unwrap();
+            let refused = Records::new(Some(&path), None, whole_lines).unwrap_err();
+            assert!(refused.to_string().contains("another run"), "{number}: {refused}");
+            first.rotate().unwrap();
+        }
+        first.finish(true).unwrap();
+        assert_eq!(fs::read_to_string(folder.path().join("a.2.jsonl")).unwrap(), "one\n");
+    }
+
+    #[test]
     fn what_cannot_be_written_leaves_no_half() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.part");
@@ -246,6 +289,12 @@ mod tests {
         // a file that takes nothing
         let mut refusing = at(File::open(&path).unwrap(), false);
         assert!(refusing.write().is_err());
-        assert!(refusing.is_torn && refusing.waiting.is_empty() && refusing.len == 4);
+        assert!(refusing.is_torn && refusing.waiting == b"two\n" && refusing.len == 4);
+        // what waits is kept, and so much of it that no more is taken
+        refusing.waiting = vec![b'x'; MOST_WAITING];
+        let mut records = Records::File(Box::new(refusing));
+        assert!(records.add(b"three\n").is_err());
+        let Records::File(refusing) = records else { panic!("a file") };
+        assert_eq!(refusing.waiting.len(), MOST_WAITING);
     }
 }

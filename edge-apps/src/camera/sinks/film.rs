@@ -68,8 +68,9 @@ impl Sink for Film {
 
     fn keep(&mut self) -> Result<()> {
         if self.records.is_due() {
+            self.records.rotate()?;
             self.begun = false;
-            return self.records.rotate();
+            return Ok(());
         }
         Ok(self.records.keep()?)
     }

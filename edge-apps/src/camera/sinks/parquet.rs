@@ -4,7 +4,7 @@
 //! place in the grid, null for the class token; for frames `patches`, the places that were looked at; `features`, a list of fixed
 //! length; `model_sha256`; `preprocess_version`.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, UNIX_EPOCH};
@@ -19,7 +19,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
-use super::file::{aside, free};
+use super::file::{aside, check_left_over, create, free};
 use super::lines::{Features, Row};
 use super::output::Output;
 use super::rotate::Rotate;
@@ -85,7 +85,9 @@ impl Open {
         let mut rows = Rows::new(row);
         let schema = rows.batch()?.schema();
         let properties = WriterProperties::builder().set_compression(Compression::UNCOMPRESSED).build();
-        let file = OpenOptions::new().create(true).truncate(true).write(true).open(aside(path))?;
+        // of a file that could not be ended, if there is one
+        put_left_over_aside(path)?;
+        let file = create(&aside(path))?;
         Ok(Self { writer: ArrowWriter::try_new(file, schema, Some(properties))?, begun: Instant::now(), rows })
     }
 
@@ -206,6 +208,7 @@ fn put_left_over_aside(path: &Path) -> Result<()> {
     if !left.exists() {
         return Ok(());
     }
+    check_left_over(&File::open(&left)?, path)?;
     let broken = free(&left);
     fs::rename(&left, &broken).with_context(|| format!("putting {} aside", left.display()))?;
     log::warn!(
