@@ -31,7 +31,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// Least, median and greatest.
-fn spread(values: &[f64]) -> [f64; 3] {
+pub fn spread(values: &[f64]) -> [f64; 3] {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);

@@ -13,6 +13,7 @@ mod failures;
 mod golden;
 mod parity;
 mod process;
+mod soak;
 mod test;
 mod venv;
 mod workspace;
@@ -33,6 +34,7 @@ enum Command {
     Test(test::Args),
     Golden(golden::Args),
     Parity(parity::Args),
+    Soak(soak::Args),
     Venv(venv::Args),
 }
 
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Golden(args) => golden::run(&args),
         Command::Parity(args) => parity::run(&args),
+        Command::Soak(args) => soak::run(&args),
         Command::Venv(args) => venv::run(&args),
     };
     match result {

@@ -98,6 +98,24 @@ fn a_folder_s_frames_have_the_features_that_its_pictures_have() {
 }
 
 #[test]
+fn what_ends_is_begun_again_if_it_is_to_be() {
+    let place = Place::new();
+    fs::create_dir(place.path("in")).unwrap();
+    place.photograph("in/a.png", 90, 60);
+    place.photograph("in/b.png", 90, 80);
+    let (report, said) = run(&place, &["--source", "dir:in", "--loop", "--frames", "5", "--out", "a.jsonl"]);
+    assert_eq!((report["frames"].as_u64(), said.as_str()), (Some(5), ""));
+    let rows = rows(&place, "a.jsonl");
+    assert!(rows[0]["features"] == rows[4]["features"] && rows[0]["features"] != rows[1]["features"]);
+    // what gives nothing would end for ever
+    fs::create_dir(place.path("none")).unwrap();
+    fs::write(place.path("none/a.png"), "no picture").unwrap();
+    let (report, _) = run(&place, &["--source", "dir:none", "--loop", "--out", "b.jsonl"]);
+    assert_eq!(report["frames"].as_u64(), Some(0));
+    place.refuses("camera --source test: --loop --out c.jsonl", &["--loop", "would do nothing"]);
+}
+
+#[test]
 #[cfg(unix)]
 fn a_command_s_film_is_read_to_its_end() {
     let place = Place::new();

@@ -45,10 +45,12 @@ struct Capture {
 
 impl Capture {
     fn run(&self) {
-        let mut pause = FIRST_PAUSE;
+        let (mut pause, mut failed) = (FIRST_PAUSE, false);
         while !self.is_stopped() {
             let before = self.mailbox.counts(self.source).0;
-            match self.capture() {
+            match self.capture(failed) {
+                // it ended, and gave frames: one that gives none would end again at once, for ever
+                Ok(()) if self.wanted.again && self.mailbox.counts(self.source).0 > before => failed = false,
                 Ok(()) => return,
                 Err(error) if error.is::<Hopeless>() => {
                     self.mailbox.fail(self.source, error.context(self.uri.to_string()));
@@ -61,20 +63,21 @@ impl Capture {
                     log::warn!("{}: {error:#}; it is tried again in {:.1} s", self.uri, pause.as_secs_f64());
                     self.sleep(pause);
                     pause = (2 * pause).min(LONGEST_PAUSE);
+                    failed = true;
                 }
             }
         }
     }
 
-    /// Opens the source once and gives its frames: until its end, or that of all.
-    fn capture(&self) -> Result<()> {
+    /// Opens the source once, maybe after it failed, and gives its frames: until its end, or that of all.
+    fn capture(&self, failed: bool) -> Result<()> {
         let mut source = sources::open(&self.uri, &self.wanted)?;
         let mut last = Instant::now();
         let mut first = true;
         while !self.is_stopped() {
             match source.next(TICK)? {
                 Next::Frame(frame) => {
-                    if first && self.mailbox.counts(self.source).0 > 0 {
+                    if failed && first {
                         log::warn!("{}: it is back", self.uri);
                     }
                     first = false;

@@ -38,6 +38,7 @@ Examples:
   glimpse camera --source 'exec:ffmpeg -loglevel error -f v4l2 -i /dev/video0 -f yuv4mpegpipe -pix_fmt yuv420p -' --out -
   glimpse camera --source file:film.mp4 --every-frame --visible 0.5 --out painted.mjpeg
   glimpse camera --source test: --frames 100 --out -")]
+#[expect(clippy::struct_excessive_bools, reason = "a command line's flags are true or false")]
 pub struct Args {
     /// Where frames come from: exec:COMMAND (raw, Y4M or MJPEG on its standard output), csi:pi, csi:jetson, `rtsp://…`, `file:FILM`,
     /// dir:FOLDER, image:PICTURE, test:SEED (a pattern that moves); may be given several times
@@ -59,6 +60,10 @@ pub struct Args {
     /// Look at every frame: sources wait where they can, and so do outputs
     #[arg(long)]
     every_frame: bool,
+
+    /// Begin a film, a folder or a command again when it has ended
+    #[arg(long = "loop")]
+    again: bool,
 
     /// Which of a frame's patches the model looks at: all; N, or a share such as 0.25, others in each frame; motion:N, the N that
     /// changed most since they were last looked at
@@ -195,7 +200,8 @@ pub fn run(args: &Args) -> Result<()> {
     let asked = Arc::clone(&stop);
     ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed)).context("listening for Ctrl-C")?;
     let mailbox = Arc::new(Mailbox::new(args.sources.len()));
-    let wanted = Wanted { size: args.size, fps: args.fps, format: args.format, every: args.every_frame };
+    let wanted =
+        Wanted { size: args.size, fps: args.fps, format: args.format, every: args.every_frame, again: args.again };
     let captures: Vec<_> = args
         .sources
         .iter()
@@ -272,6 +278,11 @@ fn check(args: &Args) -> Result<()> {
     ensure!(
         !is_raw || args.size.is_some(),
         "raw frames have no size of their own: say it with --size, such as 640x480"
+    );
+    let ends = |source: &SourceUri| matches!(source, SourceUri::File(_) | SourceUri::Dir(_) | SourceUri::Exec(_));
+    ensure!(
+        !args.again || args.sources.iter().any(ends),
+        "--loop is for sources that end: file:, dir: and exec:; here it would do nothing"
     );
     let has_command = args.sources.iter().any(|source| matches!(source, SourceUri::Exec(_)));
     ensure!(

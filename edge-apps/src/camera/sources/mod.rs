@@ -54,6 +54,8 @@ pub struct Wanted {
     pub format: Option<PixelFormat>,
     /// Each frame is to be seen, however long that takes.
     pub every: bool,
+    /// What has ended is begun again.
+    pub again: bool,
 }
 
 impl Wanted {
