@@ -16,7 +16,7 @@ use crate::camera::capture;
 use crate::camera::mailbox::Mailbox;
 use crate::camera::pixels::{MOST_SIDE, PixelFormat};
 use crate::camera::rate::RateKeeper;
-use crate::camera::sinks::{Features, Item, Kind, Output, Rotate, Row, Running};
+use crate::camera::sinks::{Bytes, Destination, Features, Item, Keeping, Output, Rotate, Row, Running, spool_folder};
 use crate::camera::sources::Wanted;
 use crate::camera::uri::SourceUri;
 use crate::camera::watch::{Done, Seen, Until, watch};
@@ -37,6 +37,7 @@ Examples:
   glimpse camera --source rtsp://camera.example.org/stream --duration 3600 --out features.jsonl
   glimpse camera --source 'exec:ffmpeg -loglevel error -f v4l2 -i /dev/video0 -f yuv4mpegpipe -pix_fmt yuv420p -' --out -
   glimpse camera --source file:film.mp4 --every-frame --visible 0.5 --out painted.mjpeg
+  glimpse camera --source csi:pi --target-fps 10 --out mqtt://broker.example.org/cameras/door
   glimpse camera --source test: --frames 100 --out -")]
 #[expect(clippy::struct_excessive_bools, reason = "a command line's flags are true or false")]
 pub struct Args {
@@ -82,8 +83,9 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
 
-    /// Where to: FILE.jsonl for features, a line a frame, or FILE.parquet; FILE.mjpeg or FILE.y4m for painted frames; - for features on standard
-    /// output, mjpeg:- or y4m:- for frames; may be given several times
+    /// Where to: FILE.jsonl for features, a line a frame, FILE.parquet, or FILE.npy; `mqtt://[USER[:PASSWORD]@]HOST/TOPIC` or `mqtts://…`,
+    /// a message a frame; FILE.mjpeg or FILE.y4m for painted frames; - for features on standard output, mjpeg:- or y4m:- for
+    /// frames; may be given several times
     #[arg(long = "out", value_name = "OUTPUT", required = true)]
     outputs: Vec<Output>,
 
@@ -91,6 +93,14 @@ pub struct Args {
     /// free, FILE.1.jsonl and so on
     #[arg(long, value_name = "100MB|1h")]
     rotate: Option<Rotate>,
+
+    /// Where messages wait while a broker is away [default: the user's state folder, or systemd's]
+    #[arg(long, value_name = "FOLDER")]
+    spool: Option<PathBuf>,
+
+    /// How much may wait for each broker; beyond it, the oldest messages are given up [default: 64MB]
+    #[arg(long, value_name = "64MB")]
+    spool_size: Option<Bytes>,
 
     /// Which tokens make a frame's features: the class token, the mean of those of patches, or none are left out
     #[arg(long, value_enum, value_name = "POOL", default_value = "cls")]
@@ -192,8 +202,10 @@ pub fn run(args: &Args) -> Result<()> {
     let form = model.form();
     let mut stream = Stream::new(model, give)?;
     let mut sinks = Vec::new();
+    let most_spool_bytes = args.spool_size.unwrap_or(Bytes::SPOOL).0;
+    let keeping = Keeping { rotate: args.rotate, spool: spool_folder(args.spool.as_deref()), most_spool_bytes };
     for output in &args.outputs {
-        sinks.push(Running::start(output, args.rotate)?);
+        sinks.push(Running::start(output, &keeping)?);
     }
 
     let stop = Arc::new(AtomicBool::new(false));
@@ -252,28 +264,39 @@ pub fn run(args: &Args) -> Result<()> {
 
 /// Refuses what cannot be before anything is opened.
 fn check(args: &Args) -> Result<()> {
-    let to_stdout = args.outputs.iter().filter(|output| output.path.is_none()).count();
+    let to_stdout = args.outputs.iter().filter(|output| output.is_stdout()).count();
     ensure!(to_stdout <= 1, "two outputs cannot share standard output: name a file for one of them");
     ensure!(
         !(args.json && to_stdout > 0),
         "--json prints to standard output, and so does --out -: name a file for one of them"
     );
     for (at, output) in args.outputs.iter().enumerate() {
-        let is_twice = output.path.is_some() && args.outputs[..at].iter().any(|other| other.path == output.path);
+        let is_twice = !output.is_stdout() && args.outputs[..at].iter().any(|other| other.to == output.to);
         ensure!(!is_twice, "{output} is named twice");
         // one with numbers takes the next that is free
-        let is_there = args.rotate.is_none() && output.path.as_ref().is_some_and(|path| path.exists());
+        let is_there = args.rotate.is_none() && output.files().iter().any(|path| path.exists());
         ensure!(args.force || !is_there, "{output} exists already; name another output, or replace it with --force");
     }
-    let is_rotated = args.outputs.iter().any(|output| output.path.is_some());
+    let is_rotated = args.outputs.iter().any(|output| output.path().is_some());
     ensure!(args.rotate.is_none() || is_rotated, "--rotate is for files; here it would do nothing");
-    let is_piped = args.outputs.iter().any(|output| output.kind == Kind::Parquet && output.path.is_none());
-    ensure!(!is_piped, "Parquet cannot be written to standard output: name a file");
-    let is_parquet = args.outputs.iter().any(|output| output.kind == Kind::Parquet);
+    let is_messages = args.outputs.iter().any(|output| matches!(output.to, Destination::Mqtt(_)));
     ensure!(
-        !is_parquet || args.rotate.is_some() || args.frames.is_some() || args.duration.is_some(),
-        "a Parquet file can be read when it has ended: end it with --rotate, such as --rotate 1h, or with --frames or --duration"
+        is_messages || (args.spool.is_none() && args.spool_size.is_none()),
+        "--spool and --spool-size are for mqtt:// outputs; here they would do nothing"
     );
+    let never_ends = args.rotate.is_none() && args.frames.is_none() && args.duration.is_none();
+    for output in &args.outputs {
+        ensure!(
+            !output.is_stdout() || output.kind.is_stream(),
+            "{} cannot be written to standard output: name a file",
+            output.kind
+        );
+        ensure!(
+            output.kind.is_stream() || !never_ends,
+            "{output}: {} can be read when it has ended: end it with --rotate, such as --rotate 1h, or with --frames or --duration",
+            output.kind
+        );
+    }
     let is_raw = args.format.is_some_and(|format| format != PixelFormat::Mjpeg);
     ensure!(
         !is_raw || args.size.is_some(),

@@ -18,4 +18,4 @@ pub use compute::{Computed, compute};
 pub use inputs::{Input, Shard, fingerprint, inputs};
 pub use part::{Existing, Part};
 pub use recipe::{Keep, Recipe};
-pub use sink::Kind;
+pub use sink::{Kind, npy};

@@ -27,7 +27,7 @@ impl Film {
     /// When the output cannot be begun.
     pub fn new(output: &Output, rotate: Option<Rotate>) -> Result<Self> {
         // players pass over half of a frame at the end
-        let records = Records::new(output.path.as_deref(), rotate, <[u8]>::len)?;
+        let records = Records::new(output.path(), rotate, <[u8]>::len)?;
         Ok(Self { kind: output.kind, records, begun: false, record: Vec::new() })
     }
 

@@ -37,7 +37,8 @@ pub enum Features {
     Tokens(Vec<Vec<f32>>),
 }
 
-fn seconds<S: serde::Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+/// Seconds since 1970, to the microsecond.
+pub fn seconds<S: serde::Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     serializer.serialize_f64((since.as_secs_f64() * 1e6).round() / 1e6)
 }
@@ -53,7 +54,7 @@ impl Lines {
     /// When the output cannot be begun.
     pub fn new(output: &Output, rotate: Option<Rotate>) -> Result<Self> {
         let whole = |bytes: &[u8]| bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
-        Ok(Self { records: Records::new(output.path.as_deref(), rotate, whole)?, line: Vec::new() })
+        Ok(Self { records: Records::new(output.path(), rotate, whole)?, line: Vec::new() })
     }
 }
 

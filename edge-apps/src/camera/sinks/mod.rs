@@ -7,15 +7,29 @@
 //! | `rotate.rs` | when a file ends and the next one begins |
 //! | `lines.rs` | features as JSON, a line a frame |
 //! | `parquet.rs` | features as Parquet |
+//! | `npy.rs` | features as a matrix of `NumPy`'s |
 //! | `film.rs` | painted frames as MJPEG or Y4M |
+//! | `broker.rs` | where an MQTT broker is |
+//! | `mqtt.rs` | features to an MQTT broker |
+//! | `delivery.rs` | what is on its way to a broker |
+//! | `spool.rs` | messages on the disk, while a broker is away |
 
+mod broker;
+#[cfg(feature = "mqtt")]
+mod delivery;
 mod file;
 mod film;
 mod lines;
+#[cfg(feature = "mqtt")]
+mod mqtt;
+mod npy;
 mod output;
 mod parquet;
 mod rotate;
+#[cfg(feature = "mqtt")]
+mod spool;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::thread::JoinHandle;
@@ -24,9 +38,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow};
 use ndarray::Array3;
 
+use broker::Broker;
 pub use lines::{Features, Row};
-pub use output::{Kind, Output};
-pub use rotate::Rotate;
+pub use output::{Destination, Kind, Output};
+pub use rotate::{Bytes, Rotate};
 
 /// How many frames may wait for a sink.
 const MOST_WAITING: usize = 64;
@@ -46,7 +61,7 @@ pub enum Item {
 /// What takes items, one after another.
 trait Sink: Send {
     /// # Errors
-    /// When it is not taken: it is lost, and what was taken before is not.
+    /// When it is not taken: it is lost, and what was taken before is not, unless the error is [`Dropped`].
     fn take(&mut self, item: &Item) -> Result<()>;
 
     /// Brings what was taken to where the power may go.
@@ -54,6 +69,33 @@ trait Sink: Send {
 
     /// Ends it; what would be empty is not left behind by a run that failed.
     fn finish(self: Box<Self>, succeeded: bool) -> Result<()>;
+}
+
+/// Items that were taken before, and were lost for the newest.
+#[derive(Debug, thiserror::Error)]
+#[error("{why}")]
+struct Dropped {
+    count: u64,
+    why: &'static str,
+}
+
+impl Dropped {
+    /// # Errors
+    /// When there are any.
+    #[cfg(feature = "mqtt")]
+    fn unless_none(count: u64, why: &'static str) -> Result<()> {
+        if count > 0 { Err(Self { count, why }.into()) } else { Ok(()) }
+    }
+}
+
+/// What is asked of files and messages that wait.
+#[derive(Debug, Clone)]
+pub struct Keeping {
+    /// When a file ends and the next one begins.
+    pub rotate: Option<Rotate>,
+    /// Where messages wait for a broker that is away, and how many bytes of them.
+    pub spool: PathBuf,
+    pub most_spool_bytes: u64,
 }
 
 /// A sink at work.
@@ -70,11 +112,14 @@ impl Running {
     ///
     /// # Errors
     /// When what it is to write cannot be begun.
-    pub fn start(output: &Output, rotate: Option<Rotate>) -> Result<Self> {
-        let sink: Box<dyn Sink> = match output.kind {
-            Kind::Lines => Box::new(lines::Lines::new(output, rotate)?),
-            Kind::Parquet => Box::new(parquet::Parquet::new(output, rotate)?),
-            Kind::Mjpeg | Kind::Y4m => Box::new(film::Film::new(output, rotate)?),
+    pub fn start(output: &Output, keeping: &Keeping) -> Result<Self> {
+        let rotate = keeping.rotate;
+        let sink: Box<dyn Sink> = match (&output.to, output.kind) {
+            (Destination::Mqtt(broker), _) => message_sink(broker, keeping)?,
+            (_, Kind::Lines) => Box::new(lines::Lines::new(output, rotate)?),
+            (_, Kind::Parquet) => Box::new(parquet::Parquet::new(output, rotate)?),
+            (_, Kind::Npy) => Box::new(npy::Npy::new(output, rotate)?),
+            (_, Kind::Mjpeg | Kind::Y4m) => Box::new(film::Film::new(output, rotate)?),
         };
         let (give, items) = mpsc::sync_channel(MOST_WAITING);
         let name = output.to_string();
@@ -102,7 +147,7 @@ impl Running {
                 self.missed += 1;
                 Ok(true)
             }
-            Err(TrySendError::Disconnected(_)) if self.output.path.is_none() => Ok(false),
+            Err(TrySendError::Disconnected(_)) if self.output.is_stdout() => Ok(false),
             Err(TrySendError::Disconnected(_)) => Err(anyhow!("{} broke down", self.output)),
         }
     }
@@ -117,6 +162,26 @@ impl Running {
         sink.finish(succeeded)?;
         Ok([self.missed, lost])
     }
+}
+
+/// Where messages wait, if no folder is named: systemd's for a service, else the user's.
+pub fn spool_folder(named: Option<&Path>) -> PathBuf {
+    let of_service = || std::env::var_os("STATE_DIRECTORY").map(|folder| Path::new(&folder).join("spool"));
+    let of_user = || Some(dirs::state_dir().or_else(dirs::data_local_dir)?.join("glimpse/spool"));
+    named.map(Path::to_owned).or_else(of_service).or_else(of_user).unwrap_or_else(|| "spool".into())
+}
+
+#[cfg(feature = "mqtt")]
+fn message_sink(broker: &Broker, keeping: &Keeping) -> Result<Box<dyn Sink>> {
+    // a folder for each, by a name that any file system takes
+    let name = format!("{}-{}-{}", broker.host, broker.port, broker.topic);
+    let name: String = name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect();
+    Ok(Box::new(mqtt::Mqtt::new(broker, &keeping.spool.join(name), keeping.most_spool_bytes)?))
+}
+
+#[cfg(not(feature = "mqtt"))]
+fn message_sink(_: &Broker, _: &Keeping) -> Result<Box<dyn Sink>> {
+    anyhow::bail!("this program was built without MQTT; build it with --features mqtt")
 }
 
 /// Takes items until there are no more: the sink, and how many were lost.
@@ -136,7 +201,7 @@ fn run(mut sink: Box<dyn Sink>, items: &mpsc::Receiver<Item>, name: &str) -> (Bo
                     if cause == Some(std::io::ErrorKind::BrokenPipe) {
                         break;
                     }
-                    lost += 1;
+                    lost += error.downcast_ref::<Dropped>().map_or(1, |dropped| dropped.count);
                     say(&error, lost);
                 }
             }

@@ -4,31 +4,93 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::broker::Broker;
+use crate::features::npy::companion;
+
 /// What is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Features as JSON, a line a frame.
+    /// Features as JSON, a line or a message a frame.
     Lines,
     /// Features as Parquet.
     Parquet,
+    /// Features as a matrix of `NumPy`'s.
+    Npy,
     /// Painted frames as JPEGs, one after another.
     Mjpeg,
     /// Painted frames as Y4M.
     Y4m,
 }
 
+/// Where something is written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    Stdout,
+    File(PathBuf),
+    Mqtt(Broker),
+}
+
 /// An output: what, and where to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
     pub kind: Kind,
-    /// None: standard output.
-    pub path: Option<PathBuf>,
+    pub to: Destination,
+}
+
+impl Kind {
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "jsonl" => Some(Self::Lines),
+            "parquet" => Some(Self::Parquet),
+            "npy" => Some(Self::Npy),
+            "mjpeg" => Some(Self::Mjpeg),
+            "y4m" => Some(Self::Y4m),
+            _ => None,
+        }
+    }
+
+    /// Whether it is written from its beginning to its end, and can go through a pipe.
+    pub fn is_stream(self) -> bool {
+        matches!(self, Self::Lines | Self::Mjpeg | Self::Y4m)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lines => "a file of lines",
+            Self::Parquet => "a Parquet file",
+            Self::Npy => "a matrix (.npy)",
+            Self::Mjpeg | Self::Y4m => "a film",
+        })
+    }
 }
 
 impl Output {
     /// Whether it is of painted frames.
     pub fn is_film(&self) -> bool {
         matches!(self.kind, Kind::Mjpeg | Kind::Y4m)
+    }
+
+    /// The file, if it is one.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.to {
+            Destination::File(path) => Some(path),
+            Destination::Stdout | Destination::Mqtt(_) => None,
+        }
+    }
+
+    /// The files that are written.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> = self.path().map(Path::to_owned).into_iter().collect();
+        if self.kind == Kind::Npy {
+            files.extend(self.path().map(companion));
+        }
+        files
+    }
+
+    pub fn is_stdout(&self) -> bool {
+        self.to == Destination::Stdout
     }
 }
 
@@ -38,38 +100,37 @@ impl FromStr for Output {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "`{text}` says not what to write: let it end in .jsonl, .parquet, .mjpeg or .y4m, or begin with jsonl:, mjpeg: or y4m:, \
-                     such as y4m:- for standard output"
+                "`{text}` says not what to write: let it end in .jsonl, .parquet, .npy, .mjpeg or .y4m, or begin with jsonl:, mjpeg: \
+                 or y4m:, such as y4m:- for standard output, or be mqtt://HOST/TOPIC"
             )
         };
-        let kind = |name: &str| match name {
-            "jsonl" => Some(Kind::Lines),
-            "parquet" => Some(Kind::Parquet),
-            "mjpeg" => Some(Kind::Mjpeg),
-            "y4m" => Some(Kind::Y4m),
-            _ => None,
-        };
-        if text == "-" {
-            return Ok(Self { kind: Kind::Lines, path: None });
+        if text.starts_with("mqtt://") || text.starts_with("mqtts://") {
+            return Ok(Self { kind: Kind::Lines, to: Destination::Mqtt(text.parse()?) });
         }
-        let named = text.split_once(':').and_then(|(name, path)| Some((kind(name)?, path)));
+        if text == "-" {
+            return Ok(Self { kind: Kind::Lines, to: Destination::Stdout });
+        }
+        let named = text.split_once(':').and_then(|(name, path)| Some((Kind::named(name)?, path)));
         let by_ending = || {
             let ending = Path::new(text).extension().unwrap_or_default().to_string_lossy().to_lowercase();
-            Some((kind(&ending)?, text))
+            Some((Kind::named(&ending)?, text))
         };
         let (kind, path) = named.or_else(by_ending).ok_or_else(wrong)?;
-        if path.is_empty() {
-            return Err(wrong());
-        }
-        Ok(Self { kind, path: (path != "-").then(|| path.into()) })
+        let to = match path {
+            "" => return Err(wrong()),
+            "-" => Destination::Stdout,
+            path => Destination::File(path.into()),
+        };
+        Ok(Self { kind, to })
     }
 }
 
 impl fmt::Display for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.path {
-            Some(path) => write!(f, "{}", path.display()),
-            None => f.write_str("standard output"),
+        match &self.to {
+            Destination::Stdout => f.write_str("standard output"),
+            Destination::File(path) => write!(f, "{}", path.display()),
+            Destination::Mqtt(broker) => write!(f, "{broker}"),
         }
     }
 }
@@ -80,11 +141,15 @@ mod tests {
 
     #[test]
     fn an_output_says_what_and_where_to() {
-        let output = |kind, path: Option<&str>| Output { kind, path: path.map(PathBuf::from) };
+        let output = |kind, path: Option<&str>| Output {
+            kind,
+            to: path.map_or(Destination::Stdout, |path| Destination::File(path.into())),
+        };
         for (text, expected) in [
             ("-", output(Kind::Lines, None)),
             ("jsonl:-", output(Kind::Lines, None)),
             ("a.jsonl", output(Kind::Lines, Some("a.jsonl"))),
+            ("a.npy", output(Kind::Npy, Some("a.npy"))),
             ("a/b.MJPEG", output(Kind::Mjpeg, Some("a/b.MJPEG"))),
             ("y4m:-", output(Kind::Y4m, None)),
             ("y4m:pipe", output(Kind::Y4m, Some("pipe"))),
@@ -92,7 +157,9 @@ mod tests {
         ] {
             assert_eq!(text.parse(), Ok(expected), "{text}");
         }
-        for text in ["", "a", "a.txt", "y4m:", "mqtt://example.org/topic"] {
+        let to: Output = "mqtt://example.org/a/b".parse().unwrap();
+        assert!(matches!(to.to, Destination::Mqtt(_)) && to.kind == Kind::Lines && to.path().is_none(), "{to}");
+        for text in ["", "a", "a.txt", "y4m:", "npy:"] {
             assert!(text.parse::<Output>().unwrap_err().contains(".jsonl"), "{text}");
         }
     }

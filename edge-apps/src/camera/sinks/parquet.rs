@@ -64,7 +64,8 @@ impl Parquet {
     /// # Errors
     /// When what a run that was killed left cannot be put aside.
     pub fn new(output: &Output, rotate: Option<Rotate>) -> Result<Self> {
-        let path = output.path.clone().context("Parquet cannot be written to standard output: name a file")?;
+        let path =
+            output.path().map(Path::to_owned).context("Parquet cannot be written to standard output: name a file")?;
         put_left_over_aside(&path)?;
         Ok(Self { path, rotate, open: None })
     }

@@ -11,6 +11,26 @@ pub enum Rotate {
     Time(Duration),
 }
 
+/// A size, as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bytes(pub u64);
+
+impl Bytes {
+    /// What waits for a broker, if nothing else is said: a quarter of an hour of features at 30 frames a second.
+    pub const SPOOL: Self = Self(64_000_000);
+}
+
+impl FromStr for Bytes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(Rotate::Bytes(bytes)) => Ok(Self(bytes)),
+            _ => Err(format!("`{text}` is no size: give 500kB, 100MB or 2GB")),
+        }
+    }
+}
+
 /// Units, by their names.
 const BYTES: [(&str, u64); 3] = [("kB", 1_000), ("MB", 1_000_000), ("GB", 1_000_000_000)];
 const SECONDS: [(&str, u64); 4] = [("s", 1), ("min", 60), ("h", 3_600), ("d", 86_400)];

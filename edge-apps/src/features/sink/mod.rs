@@ -1,7 +1,7 @@
 //! All rows to a file, whose ending says its kind.
 
 mod jsonl;
-mod npy;
+pub mod npy;
 mod parquet;
 
 use std::fs::{self, File};

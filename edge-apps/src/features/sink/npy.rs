@@ -58,7 +58,7 @@ impl Sink for Npy {
 ///
 /// # Source
 /// `NumPy`'s documentation, `numpy.lib.format`, version 1.0.
-fn header(shape: &[usize]) -> Vec<u8> {
+pub fn header(shape: &[usize]) -> Vec<u8> {
     const MAGIC: &[u8] = b"\x93NUMPY\x01\x00";
     let lengths: Vec<String> = shape.iter().map(ToString::to_string).collect();
     let mut text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}), }}", lengths.join(", "));
@@ -68,6 +68,13 @@ fn header(shape: &[usize]) -> Vec<u8> {
     }
     text.push('\n');
     [MAGIC, &(text.len() as u16).to_le_bytes(), text.as_bytes()].concat()
+}
+
+/// The shape that a header of ours tells.
+pub fn shape_in(header: &[u8]) -> Option<Vec<usize>> {
+    let text = String::from_utf8_lossy(header);
+    let (lengths, _) = text.split_once("'shape': (")?.1.split_once(')')?;
+    lengths.split(", ").map(|length| length.parse().ok()).collect()
 }
 
 #[cfg(test)]
@@ -90,6 +97,9 @@ mod tests {
         for pictures in (0..20).map(|power| 10_usize.pow(power)) {
             for shape in [vec![pictures, 192], vec![pictures, 65, 192]] {
                 assert_eq!(header(&shape).len() % ALIGNMENT_BYTES, 0);
+                // and it can be written again when the number is known
+                assert_eq!(header(&shape).len(), 128);
+                assert_eq!(shape_in(&header(&shape)), Some(shape));
             }
         }
     }
