@@ -9,6 +9,7 @@ mod config;
 mod device;
 mod features;
 mod in_order;
+mod logs;
 mod painting;
 mod patches;
 mod picture;
@@ -16,10 +17,11 @@ mod plan;
 mod progress;
 mod visible;
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+
+use crate::logs::LogArgs;
 
 /// Masked autoencoders on cameras and small computers.
 ///
@@ -36,13 +38,13 @@ enum Command {
     Inpaint(commands::inpaint::Args),
     Features(commands::features::Args),
     Classify(commands::classify::Args),
-    Camera(commands::camera::Args),
+    Camera(Box<commands::camera::Args>),
+    InstallService(commands::install_service::Args),
     Bench(commands::bench::Args),
     Info(commands::info::Args),
 }
 
 fn main() -> ExitCode {
-    warn_on_stderr();
     let words = match config::expanded(std::env::args_os().collect(), is_camera_option) {
         Ok(words) => words,
         Err(error) => {
@@ -50,11 +52,17 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let done = match Cli::parse_from(words).command {
+    let command = Cli::parse_from(words).command;
+    match &command {
+        Command::Camera(args) => args.log.begin(),
+        _ => LogArgs::WARNINGS.begin(),
+    }
+    let done = match command {
         Command::Inpaint(args) => commands::inpaint::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Features(args) => commands::features::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Classify(args) => commands::classify::run(&args),
         Command::Camera(args) => commands::camera::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::InstallService(args) => commands::install_service::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Bench(args) => commands::bench::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Info(args) => commands::info::run(&args).map(|()| ExitCode::SUCCESS),
     };
@@ -73,14 +81,6 @@ fn is_camera_option(name: &str) -> bool {
     program
         .find_subcommand("camera")
         .is_some_and(|camera| camera.get_arguments().any(|option| option.get_long() == Some(name)))
-}
-
-/// Has warnings of the runtime shown: of a GPU that failed, say.
-fn warn_on_stderr() {
-    env_logger::Builder::new()
-        .filter(Some("glimpse"), log::LevelFilter::Warn)
-        .format(|line, record| writeln!(line, "warning: {}", record.args()))
-        .init();
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use crate::camera::uri::SourceUri;
 use crate::camera::watch::{Done, Seen, Until, watch};
 use crate::device::DeviceArgs;
 use crate::features::Keep;
+use crate::logs::LogArgs;
 use crate::painting::Area;
 
 /// See what comes: the newest frame of cameras, programs or files in, features or painted frames out.
@@ -137,6 +138,9 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub log: LogArgs,
+
     /// At the end, print what was done as JSON
     #[arg(long)]
     json: bool,
@@ -182,6 +186,7 @@ struct OutputReport {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<()> {
     check(args)?;
+    check_new(args)?;
     let bundle = bundles::open(&args.model)?;
     let precision = bundles::precision(&bundle, args.precision);
     args.device.check(precision)?;
@@ -273,9 +278,6 @@ fn check(args: &Args) -> Result<()> {
     for (at, output) in args.outputs.iter().enumerate() {
         let is_twice = !output.is_stdout() && args.outputs[..at].iter().any(|other| other.to == output.to);
         ensure!(!is_twice, "{output} is named twice");
-        // one with numbers takes the next that is free
-        let is_there = args.rotate.is_none() && output.files().iter().any(|path| path.exists());
-        ensure!(args.force || !is_there, "{output} exists already; name another output, or replace it with --force");
     }
     let is_rotated = args.outputs.iter().any(|output| output.path().is_some());
     ensure!(args.rotate.is_none() || is_rotated, "--rotate is for files; here it would do nothing");
@@ -311,6 +313,36 @@ fn check(args: &Args) -> Result<()> {
     ensure!(
         args.format.is_none() || has_command,
         "--format is for exec: sources; the others say themselves how their pixels lie, so it would do nothing"
+    );
+    Ok(())
+}
+
+/// Refuses to write over what is there.
+fn check_new(args: &Args) -> Result<()> {
+    for output in &args.outputs {
+        // one with numbers takes the next that is free
+        let is_there = args.rotate.is_none() && output.files().iter().any(|path| path.exists());
+        ensure!(args.force || !is_there, "{output} exists already; name another output, or replace it with --force");
+    }
+    Ok(())
+}
+
+/// Refuses what a service cannot do that is started again whenever it ends.
+pub fn check_service(args: &Args) -> Result<()> {
+    check(args)?;
+    let has_files = args.outputs.iter().any(|output| output.path().is_some());
+    ensure!(
+        args.rotate.is_some() || !has_files,
+        "a service is started again and again, and each time its files would be there already: number them with rotate, such as \
+         rotate = \"1h\""
+    );
+    ensure!(
+        !args.outputs.iter().any(Output::is_stdout),
+        "nobody reads a service's standard output: name a file or a broker"
+    );
+    ensure!(
+        args.frames.is_none() && args.duration.is_none(),
+        "a service goes on until it is stopped: leave out frames and duration"
     );
     Ok(())
 }

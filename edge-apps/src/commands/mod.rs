@@ -6,3 +6,4 @@ pub mod classify;
 pub mod features;
 pub mod info;
 pub mod inpaint;
+pub mod install_service;

@@ -90,6 +90,7 @@ impl Dropped {
 
 /// What is asked of files and messages that wait.
 #[derive(Debug, Clone)]
+#[cfg_attr(not(feature = "mqtt"), expect(dead_code, reason = "messages wait for brokers alone"))]
 pub struct Keeping {
     /// When a file ends and the next one begins.
     pub rotate: Option<Rotate>,

@@ -70,7 +70,8 @@ impl Spool {
             let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
             if let Some(number) = number.filter(|_| path.extension().is_some_and(|ending| ending == ENDING)) {
                 let text = fs::read(&path).with_context(opening)?;
-                let lines = text.iter().filter(|&&byte| byte == b'\n').count() as u64;
+                let lines =
+                    text.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n")).count() as u64;
                 segments.push(Segment { number, bytes: text.len() as u64, lines });
             }
         }
