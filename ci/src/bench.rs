@@ -1,5 +1,6 @@
 //! `cargo ci bench`: how fast Glimpse is beside its peers.
 
+mod camera;
 mod gpu;
 mod peers;
 mod train;
@@ -16,6 +17,7 @@ enum What {
     Train(train::Args),
     Peers(peers::Args),
     Gpu(gpu::Args),
+    Camera(camera::Args),
 }
 
 /// Runs the benchmark that was asked for.
@@ -27,6 +29,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         What::Train(args) => train::run(args),
         What::Peers(args) => peers::run(args),
         What::Gpu(args) => gpu::run(args),
+        What::Camera(args) => camera::run(args),
     }
 }
 
