@@ -14,6 +14,7 @@ mod patches;
 mod picture;
 mod plan;
 mod progress;
+mod serve;
 mod visible;
 
 use std::io::Write as _;
