@@ -83,6 +83,7 @@ pub struct Stream {
 struct UnderWay {
     frame: Array3<u8>,
     mask: Mask,
+    give: Give,
 }
 
 /// What was made of a frame, and the frame.
@@ -133,6 +134,20 @@ impl Stream {
         &self.model
     }
 
+    /// Changes what is made of the frames that are given from now on: without a picture, a frame costs its encoder alone.
+    ///
+    /// # Errors
+    /// [`Error::DecoderMissing`] or [`Error::NormalizedPixels`] if pictures are asked for and the model gives none.
+    pub fn set_give(&mut self, give: Give) -> Result<()> {
+        if give.picture() && self.picture.is_empty() {
+            self.model.check_paints()?;
+            let side = self.model.spec().image_side();
+            self.picture = Array3::zeros((side, side, 3));
+        }
+        self.give = give;
+        Ok(())
+    }
+
     /// Frames that were given, and whose answers were not taken yet.
     #[must_use]
     pub fn under_way(&self) -> usize {
@@ -164,7 +179,7 @@ impl Stream {
         mask.check_grid(self.model.grid())?;
         #[cfg(feature = "gpu")]
         self.submitted(frame.view(), &mask)?;
-        self.under_way.push_back(UnderWay { frame, mask });
+        self.under_way.push_back(UnderWay { frame, mask, give: self.give });
         Ok(())
     }
 
@@ -173,21 +188,24 @@ impl Stream {
     /// # Errors
     /// [`Error::Engine`] if the engine fails.
     pub fn receive(&mut self) -> Result<Option<Answer<'_>>> {
-        let Some(UnderWay { frame, mask }) = self.under_way.pop_front() else { return Ok(None) };
+        let Some(UnderWay { frame, mask, give }) = self.under_way.pop_front() else { return Ok(None) };
         #[cfg(feature = "gpu")]
-        let done = self.received(&mask)?;
+        let done = self.received(&mask, give)?;
         #[cfg(not(feature = "gpu"))]
         let done = false;
         if !done {
-            self.compute(frame.view(), &mask)?;
+            self.compute(frame.view(), &mask, give)?;
         }
-        Ok(Some(Answer { frame, mask, tokens: self.tokens.view(), picture: self.picture.view() }))
+        // what an earlier frame left is not this one's
+        let tokens = if give.tokens() { self.tokens.view() } else { self.tokens.slice(s![..0, ..]) };
+        let picture = if give.picture() { self.picture.view() } else { self.picture.slice(s![..0, ..0, ..]) };
+        Ok(Some(Answer { frame, mask, tokens, picture }))
     }
 
     /// Prepares a frame and composes its picture on the CPU, around a model that runs wherever it does.
-    fn compute(&mut self, frame: ArrayView3<u8>, mask: &Mask) -> Result<()> {
+    fn compute(&mut self, frame: ArrayView3<u8>, mask: &Mask, give: Give) -> Result<()> {
         self.preprocessor.patches_from_frame(frame.slice(s![.., .., ..3]), self.patches.view_mut())?;
-        if self.give.tokens() {
+        if give.tokens() {
             let tokens = self.model.encode(self.patches.view(), mask)?;
             if self.tokens.dim() == tokens.dim() {
                 self.tokens.assign(&tokens);
@@ -195,9 +213,9 @@ impl Stream {
                 self.tokens = tokens.to_owned();
             }
         }
-        if self.give.picture() {
+        if give.picture() {
             let spec = *self.model.spec();
-            let painted = match self.give {
+            let painted = match give {
                 Give::Both => self.model.reconstruct_from(self.tokens.view(), self.patches.view(), mask)?,
                 _ => self.model.reconstruct(self.patches.view(), mask)?,
             };

@@ -58,6 +58,27 @@ fn only_what_is_asked_for_is_made() {
 }
 
 #[test]
+fn what_is_asked_for_may_change_with_frames_under_way() {
+    let mut stream = Stream::new(model(), Give::Tokens).unwrap();
+    let mut fixed = Stream::new(model(), Give::Both).unwrap();
+    let mask = Mask::random(stream.model().grid(), 0.5, 1).unwrap();
+    let gives = [Give::Tokens, Give::Both, Give::Picture, Give::Tokens, Give::Picture, Give::Both];
+    for (seed, pair) in gives.windows(2).enumerate() {
+        for give in pair {
+            stream.set_give(*give).unwrap();
+            stream.submit(frame(40, 50, 3, seed), mask.clone()).unwrap();
+        }
+        for give in pair {
+            fixed.submit(frame(40, 50, 3, seed), mask.clone()).unwrap();
+            let (got, all) = (stream.receive().unwrap().unwrap(), fixed.receive().unwrap().unwrap());
+            assert_eq!((got.tokens.is_empty(), got.picture.is_empty()), (!give.tokens(), !give.picture()));
+            assert!(!give.tokens() || got.tokens == all.tokens);
+            assert!(!give.picture() || got.picture == all.picture);
+        }
+    }
+}
+
+#[test]
 fn what_is_no_frame_or_one_too_many_is_refused_and_the_others_are_kept() {
     let mut stream = Stream::new(model(), Give::Tokens).unwrap();
     let mask = Mask::all_visible(stream.model().grid());

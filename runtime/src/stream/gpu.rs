@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, Array3, ArrayView3, s};
 
-use super::{Answer, Stream};
+use super::{Answer, Give, Stream};
 use crate::gpu::{GpuCeilings, GpuError, KernelTime, Task};
 use crate::reference::tolerance::GPU_PICTURE_RMS;
 use crate::{Error, Mask, Result, resize};
@@ -48,12 +48,12 @@ impl Stream {
     }
 
     /// The answer of a GPU, if there is one.
-    pub(super) fn received(&mut self, mask: &Mask) -> Result<bool> {
+    pub(super) fn received(&mut self, mask: &Mask, give: Give) -> Result<bool> {
         if !self.model.on_gpu(|model| model.engine.receive().map(drop))? {
             return Ok(false);
         }
         let Some(answer) = self.model.gpu_frame() else { return Ok(false) };
-        if self.give.tokens() {
+        if give.tokens() {
             let shape = (mask.visible().len() + 1, self.tokens.ncols());
             if self.tokens.dim() != shape {
                 self.tokens = Array2::zeros(shape);
@@ -86,7 +86,7 @@ impl Stream {
         if self.model.gpu().is_none() {
             return Ok(self);
         }
-        self.compute(frame.view(), &mask)?;
+        self.compute(frame.view(), &mask, self.give)?;
         let differences = tokens.iter().zip(&self.tokens).map(|(got, expected)| (got - expected, *expected));
         let (error, size) = differences.fold((0.0, 0.0), |(error, size), (difference, expected)| {
             (error + f64::from(difference).powi(2), size + f64::from(expected).powi(2))

@@ -74,6 +74,30 @@ fn a_gpu_sees_and_paints_what_the_cpu_does() {
 
 #[test]
 #[ignore = "needs a GPU"]
+fn what_is_asked_of_a_gpu_may_change_with_frames_under_way() {
+    let [mut gpu, mut cpu] = [Device::Gpu(None), Device::Cpu].map(|device| stream(device, Give::Both));
+    let gives = [Give::Tokens, Give::Both, Give::Picture, Give::Tokens];
+    for (pair, frames) in gives.windows(2).zip(frames(&cpu).chunks(2)) {
+        for stream in [&mut gpu, &mut cpu] {
+            for (give, (frame, mask)) in pair.iter().zip(frames) {
+                stream.set_give(*give).unwrap();
+                stream.submit(frame.clone(), mask.clone()).unwrap();
+            }
+        }
+        for give in pair {
+            let [got, expected] = [&mut gpu, &mut cpu].map(|stream| {
+                let answer = stream.receive().unwrap().unwrap();
+                (answer.tokens.to_owned(), answer.picture.to_owned())
+            });
+            assert_eq!((got.0.is_empty(), got.1.is_empty()), (!give.tokens(), !give.picture()));
+            assert_same(&got, &expected);
+        }
+    }
+    assert!(gpu.model().gpu().is_some());
+}
+
+#[test]
+#[ignore = "needs a GPU"]
 fn a_frame_that_is_too_large_for_a_buffer_is_made_smaller_first() {
     let options =
         Options { precision: Precision::F32, device: Device::Gpu(None), threads: Some(1), ..Options::default() };
