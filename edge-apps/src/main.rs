@@ -15,6 +15,7 @@ mod patches;
 mod picture;
 mod plan;
 mod progress;
+mod serve;
 mod visible;
 
 use std::process::ExitCode;

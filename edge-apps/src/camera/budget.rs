@@ -76,7 +76,9 @@ pub struct Chooser {
     count: usize,
     seed: u64,
     grid: PatchGrid,
+    /// As the command line has them, and as viewers do.
     areas: Vec<Area>,
+    live: Vec<Area>,
     motion: MotionBudget,
     /// The patches that are never looked at in frames of a height and width.
     never: Option<([usize; 2], Vec<usize>)>,
@@ -87,7 +89,18 @@ impl Chooser {
     /// When the budget is more than the grid has.
     pub fn new(budget: Budget, grid: PatchGrid, areas: &[Area], seed: u64) -> Result<Self> {
         let count = budget.count(grid)?;
-        Ok(Self { budget, count, seed, grid, areas: areas.to_vec(), motion: MotionBudget::new(grid), never: None })
+        let (areas, live) = (areas.to_vec(), Vec::new());
+        Ok(Self { budget, count, seed, grid, areas, live, motion: MotionBudget::new(grid), never: None })
+    }
+
+    /// Changes what is looked at.
+    ///
+    /// # Errors
+    /// When the budget is more than the grid has.
+    pub fn set(&mut self, budget: Budget, live: &[Area]) -> Result<()> {
+        self.count = budget.count(self.grid)?;
+        (self.budget, self.live, self.never) = (budget, live.to_vec(), None);
+        Ok(())
     }
 
     /// Changes how many patches are looked at.
@@ -95,20 +108,24 @@ impl Chooser {
         self.count = count;
     }
 
-    /// What is looked at of a frame.
+    /// What is looked at of a frame; nothing where viewers have covered it.
     ///
     /// # Shapes
     /// - `frame`: `[H, W, 3]`
     ///
     /// # Errors
-    /// When nothing may be.
-    pub fn mask(&mut self, frame: ArrayView3<u8>, number: u64) -> Result<Mask> {
+    /// When the command line has.
+    pub fn mask(&mut self, frame: ArrayView3<u8>, number: u64) -> Result<Option<Mask>> {
         let size = [frame.dim().0, frame.dim().1];
         let never = match self.never.take() {
             Some((of, never)) if of == size => never,
-            _ => never(self.grid, &self.areas, size),
+            _ => never(self.grid, self.areas.iter().chain(&self.live), size),
         };
-        if never.len() == self.grid.len() {
+        let covers = |never: &[usize]| never.len() == self.grid.len();
+        if covers(&never) && !self.live.is_empty() && !covers(&self::never(self.grid, &self.areas, size)) {
+            return Ok(None);
+        }
+        if covers(&never) {
             bail!(
                 "--never covers every patch of a frame of {}×{} pixels: nothing is left to look at",
                 size[1],
@@ -117,7 +134,7 @@ impl Chooser {
         }
         let (_, never) = self.never.insert((size, never));
         if matches!(self.budget, Budget::Motion(_)) {
-            return Ok(self.motion.mask(frame, self.count, never)?);
+            return Ok(Some(self.motion.mask(frame, self.count, never)?));
         }
         let allowed = Mask::from_masked(self.grid, never)?;
         let mut visible = allowed.visible().to_vec();
@@ -126,19 +143,23 @@ impl Chooser {
             visible.sort_by_key(|&patch| mixed(of_frame ^ patch as u64));
             visible.truncate(self.count);
         }
-        Ok(Mask::from_visible(self.grid, &visible)?)
+        Ok(Some(Mask::from_visible(self.grid, &visible)?))
     }
 }
 
-/// The patches that an area touches, in a frame that is squeezed into the grid.
-fn never(grid: PatchGrid, areas: &[Area], [height, width]: [usize; 2]) -> Vec<usize> {
+/// The patches that areas touch, in a frame that is squeezed into the grid.
+pub fn never<'a>(
+    grid: PatchGrid,
+    areas: impl IntoIterator<Item = &'a Area> + Clone,
+    [height, width]: [usize; 2],
+) -> Vec<usize> {
     // the first pixel of a row or column of patches, and the first after it
     let span = |index: usize, count: usize, side: usize| (index * side / count, ((index + 1) * side).div_ceil(count));
     (0..grid.len())
         .filter(|&patch| {
             let (row, col) = grid.position(patch);
             let ((top, bottom), (left, right)) = (span(row, grid.rows(), height), span(col, grid.cols(), width));
-            areas.iter().any(|area| area.touches([left, right], [top, bottom]))
+            areas.clone().into_iter().any(|area| area.touches([left, right], [top, bottom]))
         })
         .collect()
 }
@@ -156,7 +177,7 @@ mod tests {
     fn chosen(budget: &str, areas: &[&str], number: u64) -> Vec<usize> {
         let areas: Vec<Area> = areas.iter().map(|area| area.parse().unwrap()).collect();
         let mut chooser = Chooser::new(budget.parse().unwrap(), grid(), &areas, 7).unwrap();
-        chooser.mask(Array3::zeros((100, 200, 3)).view(), number).unwrap().visible().to_vec()
+        chooser.mask(Array3::zeros((100, 200, 3)).view(), number).unwrap().unwrap().visible().to_vec()
     }
 
     #[test]
@@ -193,5 +214,24 @@ mod tests {
         let mut chooser = Chooser::new(Budget::All, grid(), &[all], 0).unwrap();
         let refused = chooser.mask(Array3::zeros((100, 200, 3)).view(), 0).unwrap_err();
         assert!(refused.to_string().contains("--never"), "{refused}");
+    }
+
+    #[test]
+    fn what_viewers_ask_for_takes_the_place_of_what_they_asked_for_before() {
+        let top: Area = "0,0,200,20".parse().unwrap();
+        let mut chooser = Chooser::new(Budget::All, grid(), &[top], 0).unwrap();
+        let frame = Array3::zeros((100, 200, 3));
+        let mut seen = |budget: &str, live: &[&str]| {
+            let live: Vec<Area> = live.iter().map(|area| area.parse().unwrap()).collect();
+            chooser.set(budget.parse().unwrap(), &live).unwrap();
+            chooser.mask(frame.view(), 0).unwrap().map(|mask| mask.visible().to_vec())
+        };
+        assert_eq!(seen("all", &[]), Some((4..16).collect()));
+        assert_eq!(seen("all", &["0,30,200,40"]), Some((12..16).collect()));
+        assert_eq!(seen("motion:3", &["0,80,200,9"]).map(|seen| seen.len()), Some(3));
+        // all is covered: nothing is looked at, and nothing breaks
+        assert_eq!(seen("all", &["0,0,200,100"]), None);
+        assert_eq!(seen("all", &[]), Some((4..16).collect()));
+        assert!(chooser.set(Budget::Count(17), &[]).is_err());
     }
 }

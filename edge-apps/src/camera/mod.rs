@@ -10,14 +10,16 @@
 //! | `random.rs` | numbers that follow from a seed |
 //! | `budget.rs` | which patches of a frame are looked at |
 //! | `rate.rs` | how many of them, to keep a rate |
+//! | `live.rs` | what may be changed while frames come |
 //! | `watch.rs` | frames through the model, as they come |
 //! | `sinks/` | where features and painted frames go |
 
 pub mod budget;
 pub mod capture;
+pub mod live;
 pub mod mailbox;
 pub mod pixels;
-mod random;
+pub mod random;
 pub mod rate;
 pub mod sinks;
 pub mod sources;

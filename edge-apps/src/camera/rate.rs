@@ -22,6 +22,11 @@ impl RateKeeper {
         Self { period_ms: 1e3 / fps, most, count: most, busy_ms: None }
     }
 
+    /// Changes up to how many patches that may be.
+    pub fn set_most(&mut self, most: usize) {
+        *self = Self { most, count: most, busy_ms: None, ..*self };
+    }
+
     /// How many patches the next frame has, after one that took so long.
     pub fn next(&mut self, busy_ms: f64) -> usize {
         let mean = self.busy_ms.map_or(busy_ms, |mean| mean + NEWEST * (busy_ms - mean));
@@ -67,6 +72,9 @@ mod tests {
         assert_eq!(run(&mut keeper, 10.0, 0.5, 200).1, 0);
         // cool again
         assert_eq!(run(&mut keeper, 5.0, 0.1, 50).0, 196);
+        // another budget
+        keeper.set_most(30);
+        assert_eq!(run(&mut keeper, 5.0, 0.1, 50).0, 30);
         // hopeless: one is always looked at
         assert_eq!(run(&mut keeper, 90.0, 0.5, 50).0, 1);
     }

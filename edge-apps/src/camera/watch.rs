@@ -1,14 +1,16 @@
 //! Frames through the model, as they come.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Result;
 use glimpse_runtime::Stream;
-use ndarray::{ArrayView2, ArrayView3};
+use ndarray::{Array3, ArrayView2, ArrayView3};
 
 use super::budget::Chooser;
+use super::live::Live;
 use super::mailbox::{Captured, Found, Mailbox};
 use super::rate::RateKeeper;
 
@@ -25,12 +27,28 @@ pub struct Seen<'a> {
     pub source: usize,
     pub number: u64,
     pub captured: SystemTime,
+    /// As its source gave it: `[H, W, 3]`
+    pub frame: Arc<Array3<u8>>,
     /// Places of the visible patches.
     pub visible: &'a [usize],
     /// `[N+1, C]`
     pub tokens: ArrayView2<'a, f32>,
     /// `[S, S, 3]`, empty if not asked for
     pub picture: ArrayView3<'a, u8>,
+    pub took: Took,
+}
+
+/// How long a frame's stages took.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Took {
+    /// Its bytes to colours.
+    pub read: Duration,
+    /// What is looked at of it.
+    pub choose: Duration,
+    /// The wait for the model's answer.
+    pub compute: Duration,
+    /// From its capture to its answer.
+    pub latency: Duration,
 }
 
 /// When to stop, beside a signal, and how fast to be until then.
@@ -61,8 +79,7 @@ struct Info {
     number: u64,
     captured: SystemTime,
     captured_at: Instant,
-    /// What was done for it so far.
-    busy: Duration,
+    took: Took,
 }
 
 /// Looks at frames until the sources end, or it is time, or `stop` is set.
@@ -73,6 +90,7 @@ pub fn watch(
     mailbox: &Mailbox,
     stream: &mut Stream,
     choosers: &mut [Chooser],
+    live: &Live,
     mut until: Until,
     stop: &AtomicBool,
     mut give: impl FnMut(&Seen) -> Result<()>,
@@ -80,6 +98,7 @@ pub fn watch(
     let mut done = Done::default();
     let mut under_way: VecDeque<Info> = VecDeque::new();
     let mut broken = Broken::default();
+    let mut known = 0;
     let start = Instant::now();
     loop {
         let is_late = until.duration.is_some_and(|duration| start.elapsed() >= duration);
@@ -92,14 +111,25 @@ pub fn watch(
             let limit = if under_way.is_empty() { TICK } else { Duration::ZERO };
             match mailbox.take(limit) {
                 Found::Frame(Captured { source, number, frame }) => {
+                    if let Some(settings) = live.newer(&mut known) {
+                        for (chooser, never) in choosers.iter_mut().zip(&settings.never) {
+                            chooser.set(settings.budget, never)?;
+                        }
+                        if let Some(keeper) = &mut until.keeper {
+                            keeper.set_most(settings.budget.count(stream.model().grid())?);
+                        }
+                    }
+                    let began = Instant::now();
                     match frame.to_rgb() {
                         Ok(rgb) => {
+                            let mut took = Took { read: began.elapsed(), ..Took::default() };
                             let began = Instant::now();
-                            let mask = choosers[source].mask(rgb.view(), number)?;
+                            let Some(mask) = choosers[source].mask(rgb.view(), number)? else { continue };
+                            stream.set_give(live.give(source))?;
                             stream.submit(rgb, mask)?;
+                            took.choose = began.elapsed();
                             let (captured, captured_at) = (frame.captured, frame.captured_at);
-                            let busy = began.elapsed();
-                            under_way.push_back(Info { source, number, captured, captured_at, busy });
+                            under_way.push_back(Info { source, number, captured, captured_at, took });
                         }
                         Err(error) => {
                             done.broken += 1;
@@ -114,11 +144,12 @@ pub fn watch(
                 Found::Nothing | Found::Ended => {}
             }
         }
-        let Some(Info { source, number, captured, captured_at, busy }) = under_way.pop_front() else { break };
+        let Some(Info { source, number, captured, captured_at, mut took }) = under_way.pop_front() else { break };
         let began = Instant::now();
         let Some(answer) = stream.receive()? else { break };
+        (took.compute, took.latency) = (began.elapsed(), captured_at.elapsed());
         if let Some(keeper) = &mut until.keeper {
-            let count = keeper.next((busy + began.elapsed()).as_secs_f64() * 1e3);
+            let count = keeper.next((took.choose + took.compute).as_secs_f64() * 1e3);
             for chooser in &mut *choosers {
                 chooser.set_count(count);
             }
@@ -127,10 +158,11 @@ pub fn watch(
         if done.latencies_ms.len() == MOST_LATENCIES {
             done.latencies_ms.pop_front();
         }
-        done.latencies_ms.push_back(captured_at.elapsed().as_secs_f64() * 1e3);
+        done.latencies_ms.push_back(took.latency.as_secs_f64() * 1e3);
         done.frames += 1;
+        let (frame, visible) = (Arc::new(answer.frame), answer.mask.visible());
         let (tokens, picture) = (answer.tokens, answer.picture);
-        give(&Seen { source, number, captured, visible: answer.mask.visible(), tokens, picture })?;
+        give(&Seen { source, number, captured, frame, visible, tokens, picture, took })?;
     }
     done.seconds = start.elapsed().as_secs_f64();
     Ok(done)

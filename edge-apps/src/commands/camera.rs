@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::bundles;
 use crate::camera::budget::{Budget, Chooser};
 use crate::camera::capture;
+use crate::camera::live::Live;
 use crate::camera::mailbox::Mailbox;
 use crate::camera::pixels::{MOST_SIDE, PixelFormat};
 use crate::camera::rate::RateKeeper;
@@ -24,6 +25,7 @@ use crate::device::DeviceArgs;
 use crate::features::Keep;
 use crate::logs::LogArgs;
 use crate::painting::Area;
+use crate::serve::{self, PageArgs};
 
 /// See what comes: the newest frame of cameras, programs or files in, features or painted frames out.
 ///
@@ -39,6 +41,7 @@ Examples:
   glimpse camera --source 'exec:ffmpeg -loglevel error -f v4l2 -i /dev/video0 -f yuv4mpegpipe -pix_fmt yuv420p -' --out -
   glimpse camera --source file:film.mp4 --every-frame --visible 0.5 --out painted.mjpeg
   glimpse camera --source csi:pi --target-fps 10 --out mqtt://broker.example.org/cameras/door
+  glimpse camera --source csi:pi --visible motion:16 --serve 127.0.0.1:4912
   glimpse camera --source test: --frames 100 --out -")]
 #[expect(clippy::struct_excessive_bools, reason = "a command line's flags are true or false")]
 pub struct Args {
@@ -87,8 +90,11 @@ pub struct Args {
     /// Where to: FILE.jsonl for features, a line a frame, FILE.parquet, or FILE.npy; `mqtt://[USER[:PASSWORD]@]HOST/TOPIC` or `mqtts://…`,
     /// a message a frame; FILE.mjpeg or FILE.y4m for painted frames; - for features on standard output, mjpeg:- or y4m:- for
     /// frames; may be given several times
-    #[arg(long = "out", value_name = "OUTPUT", required = true)]
+    #[arg(long = "out", value_name = "OUTPUT")]
     outputs: Vec<Output>,
+
+    #[command(flatten)]
+    page: PageArgs,
 
     /// End a file when it has so much in it, or is so old, and begin another one; they are numbered from the first number that is
     /// free, FILE.1.jsonl and so on
@@ -187,6 +193,7 @@ struct OutputReport {
 pub fn run(args: &Args) -> Result<()> {
     check(args)?;
     check_new(args)?;
+    let bound = args.page.bind()?;
     let bundle = bundles::open(&args.model)?;
     let precision = bundles::precision(&bundle, args.precision);
     args.device.check(precision)?;
@@ -205,7 +212,15 @@ pub fn run(args: &Args) -> Result<()> {
         (false, _) => Give::Tokens,
     };
     let form = model.form();
-    let mut stream = Stream::new(model, give)?;
+    let paints = bundle.spec().decoder().is_some() && !bundle.spec().norm_pix();
+    // a page shows features, and a picture too where there may be one
+    let (give, most) = match (&bound, give) {
+        (Some(_), Give::Picture) => (Give::Both, Give::Both),
+        (Some(_), Give::Tokens) if paints => (Give::Tokens, Give::Both),
+        (_, give) => (give, give),
+    };
+    let mut stream = Stream::new(model, most)?;
+    let cannot_paint = stream.set_give(Give::Both).err().map(|error| error.to_string());
     let mut sinks = Vec::new();
     let most_spool_bytes = args.spool_size.unwrap_or(Bytes::SPOOL).0;
     let keeping = Keeping { rotate: args.rotate, spool: spool_folder(args.spool.as_deref()), most_spool_bytes };
@@ -217,6 +232,21 @@ pub fn run(args: &Args) -> Result<()> {
     let asked = Arc::clone(&stop);
     ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed)).context("listening for Ctrl-C")?;
     let mailbox = Arc::new(Mailbox::new(args.sources.len()));
+    let names: Vec<String> = args.sources.iter().map(SourceUri::to_string).collect();
+    let live = Arc::new(Live::new(args.visible, names.len(), give, paints && bound.is_some()));
+    let page = bound.map(|bound| {
+        let about = serve::About {
+            sources: names.clone(),
+            outputs: args.outputs.iter().map(Output::to_string).collect(),
+            model: args.model.clone(),
+            device: stream.model().runs_on().to_owned(),
+            grid,
+            never: args.never.clone(),
+            cannot_paint,
+        };
+        bound.serve(about, Arc::clone(&live), Arc::clone(&mailbox))
+    });
+    let page = page.transpose()?;
     let wanted =
         Wanted { size: args.size, fps: args.fps, format: args.format, every: args.every_frame, again: args.again };
     let captures: Vec<_> = args
@@ -225,15 +255,17 @@ pub fn run(args: &Args) -> Result<()> {
         .enumerate()
         .map(|(at, uri)| capture::start(at, uri.clone(), wanted, Arc::clone(&mailbox), Arc::clone(&stop)))
         .collect();
-    let names: Vec<String> = args.sources.iter().map(SourceUri::to_string).collect();
     let keeper = args.target_fps.map(|fps| RateKeeper::new(fps, visible));
     let until = Until { frames: args.frames, duration: args.duration, keeper };
     let about = About { names: &names, pool: args.pool, model_sha256: bundles::encoder_sha256(&bundle, form)? };
     let every = args.every_frame;
-    let watched = watch(&mailbox, &mut stream, &mut choosers, until, &stop, |seen| {
+    let watched = watch(&mailbox, &mut stream, &mut choosers, &live, until, &stop, |seen| {
         let row = if give.tokens() { Some(Arc::new(about.row(seen)?)) } else { None };
         let picture = give.picture().then(|| Arc::new(seen.picture.to_owned()));
-        for sink in &mut sinks {
+        if let (Some(page), Some(row)) = (&page, &row) {
+            page.give(seen, Arc::clone(row));
+        }
+        for (at, sink) in sinks.iter_mut().enumerate() {
             let item = if sink.output.is_film() {
                 picture.as_ref().map(|picture| Item::Picture(Arc::clone(picture)))
             } else {
@@ -244,11 +276,17 @@ pub fn run(args: &Args) -> Result<()> {
             {
                 stop.store(true, Ordering::Relaxed);
             }
+            if let Some(page) = &page {
+                page.missed(at, sink.missed());
+            }
         }
         Ok(())
     });
     // whatever happened, cameras are let go and what is there is written
     stop.store(true, Ordering::Relaxed);
+    if let Some(page) = page {
+        page.stop();
+    }
     for capture in captures {
         // a source that broke down has said so
         let _ = capture.join();
@@ -269,6 +307,11 @@ pub fn run(args: &Args) -> Result<()> {
 
 /// Refuses what cannot be before anything is opened.
 fn check(args: &Args) -> Result<()> {
+    ensure!(
+        !args.outputs.is_empty() || args.page.serve.is_some(),
+        "nothing is to be done with the frames: say where features go with --out, such as --out features.jsonl, or show them on a page \
+         with --serve 127.0.0.1:4912"
+    );
     let to_stdout = args.outputs.iter().filter(|output| output.is_stdout()).count();
     ensure!(to_stdout <= 1, "two outputs cannot share standard output: name a file for one of them");
     ensure!(

@@ -1,5 +1,6 @@
 //! Which pixels of a picture are to be painted.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -35,6 +36,13 @@ impl FromStr for Area {
             return Err(format!("the box {text} is empty: its width and height must be 1 or more"));
         }
         Ok(Self { x, y, width, height })
+    }
+}
+
+impl fmt::Display for Area {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { x, y, width, height } = self;
+        write!(f, "{x},{y},{width},{height}")
     }
 }
 

@@ -153,6 +153,11 @@ impl Running {
         }
     }
 
+    /// Items that it had no time for so far.
+    pub fn missed(&self) -> u64 {
+        self.missed
+    }
+
     /// Ends it: items that it missed, and that it lost.
     ///
     /// # Errors
