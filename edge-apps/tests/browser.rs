@@ -73,8 +73,7 @@ fn chromium_shows_what_moves_and_what_is_changed() {
     other.until("document.querySelectorAll('.box').length === 0");
     other.call("Page.navigate", serde_json::json!({ "url": "about:blank" }));
     served.until("the other has left", |served| served.metric("glimpse_viewers") <= 1.0);
-    // the first one, which was behind it, sees that
-    tab.call("Page.bringToFront", serde_json::json!({}));
+    // the first one sees that
     tab.until("document.querySelectorAll('.box').length === 0");
     tab.until("document.querySelector('#viewers').textContent === '1'");
 

@@ -12,6 +12,8 @@ const NEWEST: f32 = 0.02;
 const FIRST_TURNS: usize = 40;
 /// The fewest tokens that have three directions.
 const LEAST_TOKENS: usize = 4;
+/// What rounding alone makes of tokens that are all the same.
+const LEAST_VARIANCE: f32 = 1e-9;
 /// How many of their deviations colours reach.
 const REACH: f32 = 2.2;
 
@@ -48,7 +50,8 @@ impl Colours {
         if rows >= LEAST_TOKENS {
             match &mut self.learned {
                 Some(learned) => learned.turn(tokens, NEWEST),
-                None => self.learned = Some(Learned::from(tokens)),
+                // a frame of one colour has no directions that others could turn: the next one is tried
+                None => self.learned = Some(Learned::from(tokens)).filter(Learned::is_spread),
             }
         }
         let Some(learned) = &self.learned else { return vec![[127; 3]; rows] };
@@ -61,8 +64,9 @@ impl Learned {
     fn from(tokens: ArrayView2<f32>) -> Self {
         let width = tokens.ncols();
         let mean = tokens.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(width));
-        let axes =
-            Array2::from_shape_fn((3, width), |(axis, place)| mixed((axis * width + place) as u64) as i32 as f32);
+        let axes = Array2::from_shape_fn((3, width), |(axis, place)| {
+            mixed((axis * width + place) as u64) as i32 as f32 / i32::MAX as f32
+        });
         let mut learned = Self { mean, axes, variance: [1.0; 3] };
         for _ in 0..FIRST_TURNS {
             learned.turn(tokens, 1.0);
@@ -70,18 +74,22 @@ impl Learned {
         learned
     }
 
+    fn is_spread(&self) -> bool {
+        self.variance.iter().all(|&variance| variance > LEAST_VARIANCE)
+    }
+
     /// Goes a share of the way to a frame's own mean, directions and variances.
     fn turn(&mut self, tokens: ArrayView2<f32>, share: f32) {
         let rows = tokens.nrows() as f32;
         if let Some(mean) = tokens.mean_axis(Axis(0)) {
-            self.mean.zip_mut_with(&mean, |old, new| *old += share * (new - *old));
+            self.mean.zip_mut_with(&mean, |old, new| *old = (1.0 - share) * *old + share * new);
         }
         let apart = &tokens - &self.mean; // [N, C]
         let along = apart.dot(&self.directions().t()); // [N, 3]
         let turned = along.t().dot(&apart) / rows; // [3, C]
-        self.axes.zip_mut_with(&turned, |old, new| *old += share * (new - *old));
+        self.axes.zip_mut_with(&turned, |old, new| *old = (1.0 - share) * *old + share * new);
         for (variance, along) in self.variance.iter_mut().zip(along.columns()) {
-            *variance += share * (along.dot(&along) / rows - *variance);
+            *variance = (1.0 - share) * *variance + share * along.dot(&along) / rows;
         }
     }
 

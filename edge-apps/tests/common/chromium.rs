@@ -51,9 +51,9 @@ impl Chromium {
 
     /// Opens a page.
     pub fn open(&self, address: &str) -> Tab {
-        // the browser itself has a socket, which opens pages
+        // the browser itself has a socket, which opens pages, each in a window: behind another one it would be hidden
         let mut browser = self.socket(&self.path);
-        let target = browser.call("Target.createTarget", json!({ "url": "about:blank" }));
+        let target = browser.call("Target.createTarget", json!({ "url": "about:blank", "newWindow": true }));
         let page = format!("/devtools/page/{}", target["targetId"].as_str().unwrap());
         let mut tab = self.socket(&page);
         tab.call("Page.enable", json!({}));

@@ -114,7 +114,7 @@ impl Served {
     }
 
     /// Waits until something holds.
-    pub fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+    pub fn until(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
         let start = Instant::now();
         while !holds(self) {
             assert!(start.elapsed() < SOON, "{what}: {}", self.said.lock().unwrap());
