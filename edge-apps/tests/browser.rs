@@ -7,7 +7,6 @@
 mod chromium;
 mod common;
 #[path = "common/page.rs"]
-#[allow(dead_code, reason = "each test file uses some of it")]
 mod page;
 
 use chromium::{Chromium, Tab};

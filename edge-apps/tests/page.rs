@@ -1,11 +1,15 @@
 //! The page of `glimpse camera --serve`, asked by whoever may and whoever may not.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests unwrap freely")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::float_cmp,
+    reason = "tests unwrap freely; counts are whole numbers"
+)]
 #![cfg(feature = "serve")]
 
 mod common;
 #[path = "common/page.rs"]
-#[allow(dead_code, reason = "each test file uses some of it")]
 mod page;
 
 use std::io::{Read as _, Write as _};
@@ -328,7 +332,9 @@ fn viewers_that_come_and_go_leave_nothing_behind() {
                 std::thread::spawn(move || (0..3).for_each(|_| drop(viewer.frame())))
             })
             .collect();
-        viewers.into_iter().for_each(|viewer| viewer.join().unwrap());
+        for viewer in viewers {
+            viewer.join().unwrap();
+        }
         served.until("they are gone", |served| served.metric("glimpse_viewers") == 0.0);
     };
     let dropped = "glimpse_dropped_frames_total{source=\"test:0\"}";

@@ -1,4 +1,4 @@
-//! A browser, driven by its DevTools protocol.
+//! A browser, driven by its `DevTools` protocol.
 
 use std::fs;
 use std::net::TcpStream;
@@ -140,7 +140,7 @@ impl Tab {
     /// Moves the mouse with its button down, from a place of an element to another: shares of its sides.
     pub fn drag(&mut self, element: &str, from: [f64; 2], to: [f64; 2]) {
         let places = [from, to].map(|place| self.at(element, place));
-        let middle = [(places[0][0] + places[1][0]) / 2.0, (places[0][1] + places[1][1]) / 2.0];
+        let middle = [0, 1].map(|axis| f64::midpoint(places[0][axis], places[1][axis]));
         for (kind, [x, y]) in [
             ("mousePressed", places[0]),
             ("mouseMoved", middle),

@@ -1,5 +1,7 @@
 //! `glimpse camera --serve`, started as a person does, and asked as anybody may.
 
+#![allow(dead_code, reason = "each test file uses some of it")]
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
@@ -55,14 +57,16 @@ impl Served {
         let said = Arc::new(Mutex::new(String::new()));
         let host = loop {
             let line = lines.next().unwrap_or_else(|| panic!("{}", said.lock().unwrap())).unwrap();
-            *said.lock().unwrap() += &format!("{line}\n");
+            said.lock().unwrap().extend([line.as_str(), "\n"]);
             if let Some((_, rest)) = line.split_once("the page is on http://") {
                 break rest.split('/').next().unwrap().to_owned();
             }
         };
         let rest = Arc::clone(&said);
         std::thread::spawn(move || {
-            lines.map_while(Result::ok).for_each(|line| *rest.lock().unwrap() += &format!("{line}\n"))
+            for line in lines.map_while(Result::ok) {
+                rest.lock().unwrap().extend([line.as_str(), "\n"]);
+            }
         });
         Self { child, host, said }
     }
