@@ -3,6 +3,7 @@
 use std::env;
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::Context as _;
@@ -12,7 +13,7 @@ use crate::golden;
 use crate::process;
 use crate::workspace::Workspace;
 
-/// Runs the tests of every crate, those that need a GPU too, then `cargo ci golden`.
+/// Runs the tests of every crate, those that need a GPU or a browser too, then `cargo ci golden`.
 ///
 /// The GPU is Mesa's lavapipe, a program, unless `VK_DRIVER_FILES` or `VK_ICD_FILENAMES` says otherwise.
 #[derive(clap::Args)]
@@ -40,6 +41,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             process::run(process::cargo(&workspace.root).args(["test", "--workspace", "--no-fail-fast"]))
         }));
         failures.extend(timed("tests that need a GPU", || on_gpu(&workspace)));
+        failures.extend(timed("tests that need chromium", || in_chromium(&workspace)));
         failures.extend(timed("golden", || golden::run(&golden::Args::default())));
     }
     Failures::unless_empty(failures)
@@ -58,6 +60,14 @@ fn on_gpu(workspace: &Workspace) -> anyhow::Result<()> {
         command.env("VK_ICD_FILENAMES", software_driver()?);
     }
     process::run(&mut command)
+}
+
+/// Runs the tests that need a browser, all of which have `chromium` in their names.
+fn in_chromium(workspace: &Workspace) -> anyhow::Result<()> {
+    let chromium = process::output(Command::new("chromium").arg("--version"));
+    chromium.context("there is no chromium: ci/setup installs Debian's")?;
+    let mut command = process::cargo(&workspace.root);
+    process::run(command.args(["test", "--package", "glimpse", "--test", "browser", "--", "--ignored", "chromium"]))
 }
 
 /// The description of Mesa's driver for no GPU.

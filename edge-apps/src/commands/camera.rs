@@ -206,21 +206,12 @@ pub fn run(args: &Args) -> Result<()> {
     let threads = args.threads.map_or_else(|| Machine::detect().threads, |threads| threads as usize);
     let options = args.device.options(precision, Some(threads));
     let model = Model::load(&bundle, &options).with_context(|| format!("model `{}`", args.model))?;
-    let give = match (args.outputs.iter().any(Output::is_film), args.outputs.iter().any(|output| !output.is_film())) {
-        (true, true) => Give::Both,
-        (true, false) => Give::Picture,
-        (false, _) => Give::Tokens,
-    };
     let form = model.form();
     let paints = bundle.spec().decoder().is_some() && !bundle.spec().norm_pix();
-    // a page shows features, and a picture too where there may be one
-    let (give, most) = match (&bound, give) {
-        (Some(_), Give::Picture) => (Give::Both, Give::Both),
-        (Some(_), Give::Tokens) if paints => (Give::Tokens, Give::Both),
-        (_, give) => (give, give),
-    };
+    let give = give(args);
+    // what a page may ask for at times is tried from the start
+    let most = if bound.is_some() && paints { Give::Both } else { give };
     let mut stream = Stream::new(model, most)?;
-    let cannot_paint = stream.set_give(Give::Both).err().map(|error| error.to_string());
     let mut sinks = Vec::new();
     let most_spool_bytes = args.spool_size.unwrap_or(Bytes::SPOOL).0;
     let keeping = Keeping { rotate: args.rotate, spool: spool_folder(args.spool.as_deref()), most_spool_bytes };
@@ -234,18 +225,8 @@ pub fn run(args: &Args) -> Result<()> {
     let mailbox = Arc::new(Mailbox::new(args.sources.len()));
     let names: Vec<String> = args.sources.iter().map(SourceUri::to_string).collect();
     let live = Arc::new(Live::new(args.visible, names.len(), give, paints && bound.is_some()));
-    let page = bound.map(|bound| {
-        let about = serve::About {
-            sources: names.clone(),
-            outputs: args.outputs.iter().map(Output::to_string).collect(),
-            model: args.model.clone(),
-            device: stream.model().runs_on().to_owned(),
-            grid,
-            never: args.never.clone(),
-            cannot_paint,
-        };
-        bound.serve(about, Arc::clone(&live), Arc::clone(&mailbox))
-    });
+    let page =
+        bound.map(|bound| bound.serve(on_page(args, &names, &mut stream), Arc::clone(&live), Arc::clone(&mailbox)));
     let page = page.transpose()?;
     let wanted =
         Wanted { size: args.size, fps: args.fps, format: args.format, every: args.every_frame, again: args.again };
@@ -303,6 +284,31 @@ pub fn run(args: &Args) -> Result<()> {
         SourceReport { source, captured, dropped }
     });
     report(args, Report::new(sources.collect(), outputs, done, grid.len(), stream.model().runs_on()))
+}
+
+/// What is made of every frame: features are on a page, too.
+fn give(args: &Args) -> Give {
+    let is_film = args.outputs.iter().any(Output::is_film);
+    let is_features = args.page.serve.is_some() || args.outputs.iter().any(|output| !output.is_film());
+    match (is_film, is_features) {
+        (true, true) => Give::Both,
+        (true, false) => Give::Picture,
+        (false, _) => Give::Tokens,
+    }
+}
+
+/// What a page says that does not change.
+fn on_page(args: &Args, names: &[String], stream: &mut Stream) -> serve::About {
+    serve::About {
+        sources: names.to_vec(),
+        outputs: args.outputs.iter().map(Output::to_string).collect(),
+        model: args.model.clone(),
+        device: stream.model().runs_on().to_owned(),
+        grid: stream.model().grid(),
+        never: args.never.clone(),
+        // each frame says itself what is made of it
+        cannot_paint: stream.set_give(Give::Both).err().map(|error| error.to_string()),
+    }
 }
 
 /// Refuses what cannot be before anything is opened.

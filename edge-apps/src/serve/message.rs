@@ -98,6 +98,8 @@ fn message(state: &State, source: usize, shown: Option<&Shown>, jpegs: &[Vec<u8>
     let words = serde_json::to_vec(&status)?;
     let mut message = u32::try_from(words.len())?.to_le_bytes().to_vec();
     message.extend(words);
-    jpegs.iter().for_each(|jpeg| message.extend_from_slice(jpeg));
+    for jpeg in jpegs {
+        message.extend_from_slice(jpeg);
+    }
     Ok(message.into())
 }

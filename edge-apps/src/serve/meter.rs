@@ -189,7 +189,7 @@ mod tests {
         assert_eq!((meter.latencies[0], meter.latencies[4], meter.latencies.iter().sum::<u64>()), (1, 2, 3));
         assert_eq!((meter.reading(0).silence, meter.reading(0).frames_per_s), (None, 0.0));
         assert_eq!(meter.reading(1).took.latency, Duration::from_secs(9));
-        let before = Instant::now().checked_sub(Duration::from_secs(60));
+        let before = Instant::now().checked_sub(Duration::from_mins(1));
         let Some(before) = before else { return };
         meter.sources[1].newest = Some((before, took(1)));
         assert!(meter.ailment().unwrap().contains("60 s") && meter.reading(1).frames_per_s < 0.1);

@@ -119,7 +119,7 @@ mod tests {
             glances.put(glance(0, number));
         }
         glances.put(glance(1, 7));
-        let mut taken = || glances.take().map(|glance| (glance.source, glance.number));
+        let taken = || glances.take().map(|glance| (glance.source, glance.number));
         assert_eq!([taken(), taken()], [Some((0, 2)), Some((1, 7))]);
         glances.stop();
         assert_eq!(taken(), None);

@@ -27,12 +27,19 @@ pub struct State {
     pub mailbox: Arc<Mailbox>,
     pub glances: Glances,
     meter: Mutex<Meter>,
-    /// The newest row of each source, and its frame's height and width.
-    rows: Mutex<Vec<Option<(Arc<Row>, [usize; 2])>>>,
+    newest: Mutex<Vec<Option<Newest>>>,
     painted: Vec<watch::Sender<Option<Arc<Painted>>>>,
     viewers: AtomicUsize,
     stop: watch::Sender<bool>,
     temperature: Mutex<Option<(Instant, Option<f64>)>>,
+}
+
+/// What is known of a source's newest frame.
+#[derive(Debug, Clone)]
+struct Newest {
+    row: Arc<Row>,
+    /// Height and width, in pixels.
+    size: [usize; 2],
 }
 
 impl State {
@@ -43,7 +50,7 @@ impl State {
             mailbox,
             glances: Glances::new(sources),
             meter: Mutex::new(Meter::new(sources, about.outputs.len())),
-            rows: Mutex::new(vec![None; sources]),
+            newest: Mutex::new(vec![None; sources]),
             painted: (0..sources).map(|_| watch::Sender::new(None)).collect(),
             viewers: AtomicUsize::new(0),
             stop: watch::Sender::new(false),
@@ -57,17 +64,17 @@ impl State {
     }
 
     pub fn set_row(&self, source: usize, row: Arc<Row>, size: [usize; 2]) {
-        lock(&self.rows)[source] = Some((row, size));
+        lock(&self.newest)[source] = Some(Newest { row, size });
     }
 
     /// Height and width of a source's newest frame, in pixels.
     pub fn size(&self, source: usize) -> Option<[usize; 2]> {
-        lock(&self.rows)[source].as_ref().map(|(_, size)| *size)
+        lock(&self.newest)[source].as_ref().map(|newest| newest.size)
     }
 
     /// The newest row of each source that gave one.
     pub fn rows(&self) -> Vec<Arc<Row>> {
-        lock(&self.rows).iter().flatten().map(|(row, _)| Arc::clone(row)).collect()
+        lock(&self.newest).iter().flatten().map(|newest| Arc::clone(&newest.row)).collect()
     }
 
     /// Shows a source's newest pictures to those who look.
