@@ -367,3 +367,49 @@ fn what_cannot_be_is_refused_before_anything_is_opened() {
     }
     assert_eq!(fs::read_to_string(place.path("a.jsonl")).unwrap(), "mine\n");
 }
+
+#[test]
+fn what_is_white_in_a_mask_is_never_looked_at() {
+    let place = Place::new();
+    // the left half
+    let half = image::GrayImage::from_fn(8, 8, |x, _| image::Luma([if x < 4 { 255 } else { 0 }]));
+    half.save(place.path("mask.png")).unwrap();
+    let words = ["--source", "test:", "--frames", "2", "--never-mask", "mask.png", "--out", "a.jsonl"];
+    run(&place, &words);
+    let patches = rows(&place, "a.jsonl")[0]["patches"].as_array().unwrap().clone();
+    assert!(patches.len() == 32 && patches.iter().all(|patch| patch.as_u64().unwrap() % 8 >= 4), "{patches:?}");
+    place.refuses("camera --source test: --never-mask gone.png --out b.jsonl", &["gone.png"]);
+}
+
+#[test]
+fn a_matrix_has_the_lines_rows() {
+    let place = Place::new();
+    let words = ["--source", "test:", "--every-frame", "--frames", "5", "--visible", "8"];
+    for (pool, shape) in [("cls", "(5, 192)"), ("none", "(5, 9, 192)")] {
+        let (lines, matrix) = (format!("{pool}.jsonl"), format!("{pool}.npy"));
+        run(&place, &[&words[..], &["--pool", pool, "--out", &lines, "--out", &matrix]].concat());
+        let bytes = fs::read(place.path(&matrix)).unwrap();
+        assert!(String::from_utf8_lossy(&bytes[..128]).contains(&format!("'shape': {shape}")));
+        let numbers: Vec<f32> =
+            bytes[128..].chunks_exact(4).map(|number| f32::from_le_bytes(number.try_into().unwrap())).collect();
+        let about = rows(&place, &format!("{matrix}.rows.jsonl"));
+        let lines = rows(&place, &lines);
+        let expected: Vec<f32> = lines
+            .iter()
+            .flat_map(|line| match line["features"][0].as_array() {
+                Some(_) => serde_json::from_value::<Vec<Vec<f32>>>(line["features"].clone()).unwrap().concat(),
+                None => serde_json::from_value(line["features"].clone()).unwrap(),
+            })
+            .collect();
+        assert_eq!(numbers, expected);
+        for (about, line) in about.iter().zip(&lines) {
+            assert_eq!((&about["frame"], &about["patches"]), (&line["frame"], &line["patches"]));
+        }
+        assert_eq!(about.len(), 5);
+    }
+    // one shape alone
+    place.refuses("camera --source test: --out b.npy", &["--rotate", "b.npy"]);
+    place.refuses("camera --source test: --frames 1 --out npy:-", &["standard output"]);
+    run(&place, &["--source", "test:", "--frames", "2", "--rotate", "1h", "--out", "c.npy"]);
+    assert!(place.path("c.1.npy").exists() && place.path("c.1.npy.rows.jsonl").exists());
+}

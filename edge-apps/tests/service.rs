@@ -8,6 +8,7 @@ use std::fs;
 use std::process::Command;
 
 use common::Place;
+use serde_json::Value;
 
 const CONFIG: &str = "source = \"test:\"\nout = \"features.jsonl\"\nrotate = \"1h\"\n";
 
@@ -58,4 +59,50 @@ fn the_unit_is_one_that_systemd_takes() {
         Command::new("systemd-analyze").args(["security", "--offline=true", "--threshold=30"]).arg(&unit).output();
     let output = output.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn what_goes_on_is_said_as_json() {
+    let place = Place::new();
+    let words = ["--frames", "3", "--out", "a.jsonl", "--log-level", "info", "--log-format", "json"];
+    let output = place.glimpse("camera --source test:").args(words).assert().success().get_output().clone();
+    let said = String::from_utf8(output.stderr).unwrap();
+    // the last line is the report, for people
+    let lines: Vec<Value> = said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let [first, last] = &lines[..] else { panic!("{said}") };
+    assert_eq!((&first["message"], &first["sources"]), (&"frames are looked at".into(), &"test:0".into()));
+    assert!(first["time"].as_f64().unwrap() > 1.7e9 && first["level"] == "info");
+    assert_eq!((last["frames"].as_u64(), last["broken"].as_u64()), (Some(3), Some(0)));
+    assert!(last["seconds"].as_f64().unwrap() > 0.0);
+    let text = place.glimpse("camera --source test: --frames 1 --out b.jsonl --log-level info").assert().success();
+    let said = String::from_utf8(text.get_output().stderr.clone()).unwrap();
+    assert!(said.contains("info: frames are looked at") && said.contains("outputs=\"b.jsonl\""), "{said}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_supervisor_hears_that_it_is_ready_alive_and_over() {
+    use std::os::unix::net::UnixDatagram;
+    use std::time::{Duration, Instant};
+
+    let place = Place::new();
+    let socket = UnixDatagram::bind(place.path("notify")).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin("glimpse"));
+    command.current_dir(place.path("")).args(["camera", "--source", "test:", "--duration", "2", "--out", "a.jsonl"]);
+    let mut child = command.env("NOTIFY_SOCKET", place.path("notify")).env("WATCHDOG_USEC", "400000").spawn().unwrap();
+    let (mut heard, mut alive) = (Vec::new(), Vec::new());
+    while heard.last().is_none_or(|last| last != "STOPPING=1") {
+        let mut bytes = [0; 512];
+        let count = socket.recv(&mut bytes).unwrap();
+        let text = String::from_utf8_lossy(&bytes[..count]).trim().to_owned();
+        if text == "WATCHDOG=1" {
+            alive.push(Instant::now());
+        }
+        heard.push(text);
+    }
+    assert!(child.wait().unwrap().success());
+    assert_eq!(heard[0], "READY=1");
+    // every fifth of a second for two of them
+    assert!((6..=11).contains(&alive.len()), "{heard:?}");
 }

@@ -1,15 +1,17 @@
 //! Which patches of a frame are looked at.
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use glimpse_models::PatchGrid;
 use glimpse_runtime::{Mask, MotionBudget};
 use ndarray::ArrayView3;
 
 use super::random::mixed;
-use crate::painting::Area;
+use crate::painting::{Area, THRESHOLD};
+use crate::picture::Picture;
 
 /// How many patches of each frame are looked at, and which.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -79,6 +81,8 @@ pub struct Chooser {
     /// As the command line has them, and as viewers do.
     areas: Vec<Area>,
     live: Vec<Area>,
+    /// Patches that a mask hides in frames of any size.
+    masked: Vec<usize>,
     motion: MotionBudget,
     /// The patches that are never looked at in frames of a height and width.
     never: Option<([usize; 2], Vec<usize>)>,
@@ -89,8 +93,14 @@ impl Chooser {
     /// When the budget is more than the grid has.
     pub fn new(budget: Budget, grid: PatchGrid, areas: &[Area], seed: u64) -> Result<Self> {
         let count = budget.count(grid)?;
-        let (areas, live) = (areas.to_vec(), Vec::new());
-        Ok(Self { budget, count, seed, grid, areas, live, motion: MotionBudget::new(grid), never: None })
+        let (areas, live, masked) = (areas.to_vec(), Vec::new(), Vec::new());
+        Ok(Self { budget, count, seed, grid, areas, live, masked, motion: MotionBudget::new(grid), never: None })
+    }
+
+    /// With patches that are never looked at, whatever a frame's size.
+    pub fn without(mut self, masked: &[usize]) -> Self {
+        self.masked = masked.to_vec();
+        self
     }
 
     /// Changes what is looked at.
@@ -108,6 +118,15 @@ impl Chooser {
         self.count = count;
     }
 
+    /// What is never looked at, with these areas of viewers.
+    fn never(&self, live: &[Area], size: [usize; 2]) -> Vec<usize> {
+        let mut never = never(self.grid, self.areas.iter().chain(live), size);
+        never.extend(&self.masked);
+        never.sort_unstable();
+        never.dedup();
+        never
+    }
+
     /// What is looked at of a frame; nothing where viewers have covered it.
     ///
     /// # Shapes
@@ -119,15 +138,15 @@ impl Chooser {
         let size = [frame.dim().0, frame.dim().1];
         let never = match self.never.take() {
             Some((of, never)) if of == size => never,
-            _ => never(self.grid, self.areas.iter().chain(&self.live), size),
+            _ => self.never(&self.live, size),
         };
         let covers = |never: &[usize]| never.len() == self.grid.len();
-        if covers(&never) && !self.live.is_empty() && !covers(&self::never(self.grid, &self.areas, size)) {
+        if covers(&never) && !self.live.is_empty() && !covers(&self.never(&[], size)) {
             return Ok(None);
         }
         if covers(&never) {
             bail!(
-                "--never covers every patch of a frame of {}×{} pixels: nothing is left to look at",
+                "--never and --never-mask cover every patch of a frame of {}×{} pixels: nothing is left to look at",
                 size[1],
                 size[0]
             );
@@ -145,6 +164,29 @@ impl Chooser {
         }
         Ok(Some(Mask::from_visible(self.grid, &visible)?))
     }
+}
+
+/// The patches that are white somewhere in a picture of a mask.
+///
+/// # Errors
+/// When it cannot be read, or hides nothing, or everything.
+pub fn masked(path: &Path, grid: PatchGrid) -> Result<Vec<usize>> {
+    let mask = Picture::read_to_look_at(path)?.into_grey();
+    let (width, height) = (mask.width() as usize, mask.height() as usize);
+    let mut patches: Vec<usize> = Vec::new();
+    for (x, y, _) in mask.enumerate_pixels().filter(|(_, _, pixel)| pixel.0[0] > THRESHOLD) {
+        // all that a pixel's part of a frame touches, where patches are smaller than it, too
+        let span =
+            |at: u32, count: usize, side: usize| at as usize * count / side..((at as usize + 1) * count).div_ceil(side);
+        for row in span(y, grid.rows(), height) {
+            patches.extend(span(x, grid.cols(), width).map(|col| row * grid.cols() + col));
+        }
+    }
+    patches.sort_unstable();
+    patches.dedup();
+    ensure!(!patches.is_empty(), "the mask {} is empty; paint white what is never to be looked at", path.display());
+    ensure!(patches.len() < grid.len(), "the mask {} covers every patch: nothing is left to look at", path.display());
+    Ok(patches)
 }
 
 /// The patches that areas touch, in a frame that is squeezed into the grid.
@@ -214,6 +256,34 @@ mod tests {
         let mut chooser = Chooser::new(Budget::All, grid(), &[all], 0).unwrap();
         let refused = chooser.mask(Array3::zeros((100, 200, 3)).view(), 0).unwrap_err();
         assert!(refused.to_string().contains("--never"), "{refused}");
+    }
+
+    #[test]
+    fn what_is_white_in_a_mask_is_never_looked_at_whatever_its_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mask.png");
+        let patches = |width: u32, height: u32, white: &[(u32, u32)]| {
+            let mut mask = image::GrayImage::new(width, height);
+            for &(x, y) in white {
+                mask.put_pixel(x, y, image::Luma([255]));
+            }
+            mask.save(&path).unwrap();
+            masked(&path, grid())
+        };
+        // 4 by 4 patches
+        assert_eq!(patches(64, 64, &[(15, 0), (16, 0), (63, 63)]).unwrap(), [0, 1, 15]);
+        assert_eq!(patches(2, 1, &[(1, 0)]).unwrap(), [2, 3, 6, 7, 10, 11, 14, 15]);
+        // a pixel over the edge of patches
+        assert_eq!(patches(6, 4, &[(1, 0)]).unwrap(), [0, 1]);
+        assert!(patches(6, 4, &[]).unwrap_err().to_string().contains("is empty"));
+        assert!(patches(1, 1, &[(0, 0)]).unwrap_err().to_string().contains("covers every patch"));
+        let frame = Array3::zeros((100, 200, 3));
+        for budget in [Budget::All, Budget::Count(9), Budget::Motion(9)] {
+            let mut chooser =
+                Chooser::new(budget, grid(), &["0,0,1,1".parse().unwrap()], 0).unwrap().without(&[14, 15]);
+            let mask = chooser.mask(frame.view(), 0).unwrap().unwrap();
+            assert!([0, 14, 15].iter().all(|patch| !mask.visible().contains(patch)));
+        }
     }
 
     #[test]

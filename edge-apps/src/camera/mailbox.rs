@@ -107,6 +107,11 @@ impl Mailbox {
         found
     }
 
+    /// Frames of all sources that nobody took.
+    pub fn dropped(&self) -> u64 {
+        self.lock().iter().map(|place| place.dropped).sum()
+    }
+
     /// Frames that a source has given, and of them those that nobody took.
     pub fn counts(&self, source: usize) -> (u64, u64) {
         let places = self.lock();

@@ -11,6 +11,7 @@
 //! | `budget.rs` | which patches of a frame are looked at |
 //! | `rate.rs` | how many of them, to keep a rate |
 //! | `live.rs` | what may be changed while frames come |
+//! | `pulse.rs` | signs of life |
 //! | `watch.rs` | frames through the model, as they come |
 //! | `sinks/` | where features and painted frames go |
 
@@ -19,6 +20,7 @@ pub mod capture;
 pub mod live;
 pub mod mailbox;
 pub mod pixels;
+pub mod pulse;
 pub mod random;
 pub mod rate;
 pub mod sinks;

@@ -12,6 +12,7 @@ use ndarray::{Array3, ArrayView2, ArrayView3};
 use super::budget::Chooser;
 use super::live::Live;
 use super::mailbox::{Captured, Found, Mailbox};
+use super::pulse::Pulse;
 use super::rate::RateKeeper;
 
 /// How long one waits for a frame before asking whether all is to stop.
@@ -73,6 +74,16 @@ pub struct Done {
     pub latencies_ms: VecDeque<f64>,
 }
 
+/// What other threads have, too.
+#[derive(Debug, Clone, Copy)]
+pub struct Shared<'a> {
+    pub mailbox: &'a Mailbox,
+    /// What viewers ask for.
+    pub live: &'a Live,
+    /// Set when all is to stop.
+    pub stop: &'a AtomicBool,
+}
+
 /// A frame under way.
 struct Info {
     source: usize,
@@ -87,12 +98,11 @@ struct Info {
 /// # Errors
 /// When the model fails, or what is given the frames does.
 pub fn watch(
-    mailbox: &Mailbox,
+    Shared { mailbox, live, stop }: Shared,
     stream: &mut Stream,
     choosers: &mut [Chooser],
-    live: &Live,
+    pulse: &mut Pulse,
     mut until: Until,
-    stop: &AtomicBool,
     mut give: impl FnMut(&Seen) -> Result<()>,
 ) -> Result<Done> {
     let mut done = Done::default();
@@ -101,6 +111,7 @@ pub fn watch(
     let mut known = 0;
     let start = Instant::now();
     loop {
+        pulse.beat(&done, mailbox);
         let is_late = until.duration.is_some_and(|duration| start.elapsed() >= duration);
         let taken = done.frames + under_way.len() as u64;
         let is_enough = until.frames.is_some_and(|frames| taken >= frames);
@@ -165,6 +176,7 @@ pub fn watch(
         give(&Seen { source, number, captured, frame, visible, tokens, picture, took })?;
     }
     done.seconds = start.elapsed().as_secs_f64();
+    Pulse::end(&done, mailbox);
     Ok(done)
 }
 

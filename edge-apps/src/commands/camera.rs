@@ -11,16 +11,17 @@ use glimpse_runtime::{Give, Machine, Model, PREPROCESS_VERSION, Stream};
 use serde::Serialize;
 
 use crate::bundles;
-use crate::camera::budget::{Budget, Chooser};
+use crate::camera::budget::{Budget, Chooser, masked};
 use crate::camera::capture;
 use crate::camera::live::Live;
 use crate::camera::mailbox::Mailbox;
 use crate::camera::pixels::{MOST_SIDE, PixelFormat};
+use crate::camera::pulse::Pulse;
 use crate::camera::rate::RateKeeper;
 use crate::camera::sinks::{Bytes, Destination, Features, Item, Keeping, Output, Rotate, Row, Running, spool_folder};
 use crate::camera::sources::Wanted;
 use crate::camera::uri::SourceUri;
-use crate::camera::watch::{Done, Seen, Until, watch};
+use crate::camera::watch::{Done, Seen, Shared, Until, watch};
 use crate::device::DeviceArgs;
 use crate::features::Keep;
 use crate::logs::LogArgs;
@@ -82,6 +83,11 @@ pub struct Args {
     /// Never look at what is in this rectangle of a frame, in its pixels; it is painted in; may be given several times
     #[arg(long, value_name = "X,Y,W,H")]
     never: Vec<Area>,
+
+    /// Never look at what is white in this picture, which is stretched over a frame: a dashboard, a neighbour's window, a flaw of
+    /// the lens
+    #[arg(long, value_name = "PICTURE")]
+    never_mask: Option<PathBuf>,
 
     /// Draws other patches
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -199,9 +205,14 @@ pub fn run(args: &Args) -> Result<()> {
     args.device.check(precision)?;
     let grid = bundle.spec().grid();
     let visible = args.visible.count(grid)?;
+    let never = match &args.never_mask {
+        Some(mask) => masked(mask, grid)?,
+        None => Vec::new(),
+    };
     let mut choosers = Vec::new();
     for source in 0..args.sources.len() {
-        choosers.push(Chooser::new(args.visible, grid, &args.never, args.seed.wrapping_add(source as u64))?);
+        let seed = args.seed.wrapping_add(source as u64);
+        choosers.push(Chooser::new(args.visible, grid, &args.never, seed)?.without(&never));
     }
     let threads = args.threads.map_or_else(|| Machine::detect().threads, |threads| threads as usize);
     let options = args.device.options(precision, Some(threads));
@@ -240,7 +251,10 @@ pub fn run(args: &Args) -> Result<()> {
     let until = Until { frames: args.frames, duration: args.duration, keeper };
     let about = About { names: &names, pool: args.pool, model_sha256: bundles::encoder_sha256(&bundle, form)? };
     let every = args.every_frame;
-    let watched = watch(&mailbox, &mut stream, &mut choosers, &live, until, &stop, |seen| {
+    let outputs: Vec<String> = args.outputs.iter().map(Output::to_string).collect();
+    let mut pulse = Pulse::begin(&names, &outputs, &args.model, stream.model().runs_on());
+    let shared = Shared { mailbox: &mailbox, live: &live, stop: &stop };
+    let watched = watch(shared, &mut stream, &mut choosers, &mut pulse, until, |seen| {
         let row = if give.tokens() { Some(Arc::new(about.row(seen)?)) } else { None };
         let picture = give.picture().then(|| Arc::new(seen.picture.to_owned()));
         if let (Some(page), Some(row)) = (&page, &row) {

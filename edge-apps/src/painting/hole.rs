@@ -13,7 +13,7 @@ use ndarray::{Array2, s};
 use crate::picture::Picture;
 
 /// A mask's pixel brighter than this is hole; so is a pixel of a picture, with `--alpha`, that is no more opaque.
-const THRESHOLD: u8 = 127;
+pub const THRESHOLD: u8 = 127;
 
 /// A rectangle of a picture, as typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ mod jobs;
 mod method;
 mod sheet;
 
-pub use hole::{Area, HoleFrom};
+pub use hole::{Area, HoleFrom, THRESHOLD};
 pub use jobs::{Job, Plan};
 pub use method::{Asked, Painter};
 pub use sheet::side_by_side;
