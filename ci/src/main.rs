@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests unwrap freely"))]
 
 mod bench;
+mod budget;
 mod cache;
 mod check;
 mod cross;
@@ -29,6 +30,7 @@ use crate::failures::Failures;
 #[command(name = "cargo ci", bin_name = "cargo ci", version)]
 enum Command {
     Bench(bench::Args),
+    Budget(budget::Args),
     Check(check::Args),
     Cross(cross::Args),
     Test(test::Args),
@@ -41,6 +43,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Command::parse() {
         Command::Bench(args) => bench::run(&args),
+        Command::Budget(args) => budget::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Cross(args) => cross::run(&args),
         Command::Test(args) => test::run(&args),

@@ -13,7 +13,7 @@ use crate::golden;
 use crate::process;
 use crate::workspace::Workspace;
 
-/// Runs the tests of every crate, those that need a GPU or a browser too, then `cargo ci golden`.
+/// Runs the tests of every crate, those that need a GPU, a browser, a broker or systemd too, then `cargo ci golden`.
 ///
 /// The GPU is Mesa's lavapipe, a program, unless `VK_DRIVER_FILES` or `VK_ICD_FILENAMES` says otherwise.
 #[derive(clap::Args)]
@@ -41,7 +41,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             process::run(process::cargo(&workspace.root).args(["test", "--workspace", "--no-fail-fast"]))
         }));
         failures.extend(timed("tests that need a GPU", || on_gpu(&workspace)));
-        failures.extend(timed("tests that need chromium", || in_chromium(&workspace)));
+        failures.extend(timed("tests that need other programs", || with_programs(&workspace)));
         failures.extend(timed("golden", || golden::run(&golden::Args::default())));
     }
     Failures::unless_empty(failures)
@@ -62,12 +62,19 @@ fn on_gpu(workspace: &Workspace) -> anyhow::Result<()> {
     process::run(&mut command)
 }
 
-/// Runs the tests that need a browser, all of which have `chromium` in their names.
-fn in_chromium(workspace: &Workspace) -> anyhow::Result<()> {
-    let chromium = process::output(Command::new("chromium").arg("--version"));
-    chromium.context("there is no chromium: ci/setup installs Debian's")?;
+/// Runs the tests that need a browser, a broker or systemd.
+///
+/// As all tests are built, so that nothing is built twice.
+fn with_programs(workspace: &Workspace) -> anyhow::Result<()> {
+    // Debian keeps brokers with the programs of the system
+    let path = format!("{}:/usr/sbin", env::var("PATH").unwrap_or_default());
+    for (program, option) in [("chromium", "--version"), ("mosquitto", "-h"), ("systemd-analyze", "--version")] {
+        let found = Command::new(program).env("PATH", &path).arg(option).output();
+        found.with_context(|| format!("there is no {program}: ci/setup installs Debian's"))?;
+    }
     let mut command = process::cargo(&workspace.root);
-    process::run(command.args(["test", "--package", "glimpse", "--test", "browser", "--", "--ignored", "chromium"]))
+    command.args(["test", "--workspace", "--test", "browser", "--test", "mqtt", "--test", "service", "--no-fail-fast"]);
+    process::run(command.args(["--", "--ignored"]))
 }
 
 /// The description of Mesa's driver for no GPU.
