@@ -62,18 +62,21 @@ fn on_gpu(workspace: &Workspace) -> anyhow::Result<()> {
     process::run(&mut command)
 }
 
-/// Runs the tests that need a browser, a broker or systemd.
+/// Runs the tests that need a browser, ffmpeg, a broker or systemd.
 ///
 /// As all tests are built, so that nothing is built twice.
 fn with_programs(workspace: &Workspace) -> anyhow::Result<()> {
     // Debian keeps brokers with the programs of the system
     let path = format!("{}:/usr/sbin", env::var("PATH").unwrap_or_default());
-    for (program, option) in [("chromium", "--version"), ("mosquitto", "-h"), ("systemd-analyze", "--version")] {
+    for (program, option) in
+        [("chromium", "--version"), ("ffmpeg", "-version"), ("mosquitto", "-h"), ("systemd-analyze", "--version")]
+    {
         let found = Command::new(program).env("PATH", &path).arg(option).output();
         found.with_context(|| format!("there is no {program}: ci/setup installs Debian's"))?;
     }
     let mut command = process::cargo(&workspace.root);
-    command.args(["test", "--workspace", "--test", "browser", "--test", "mqtt", "--test", "service", "--no-fail-fast"]);
+    command.args(["test", "--workspace", "--no-fail-fast"]);
+    command.args(["browser", "film", "mqtt", "service"].iter().flat_map(|tests| ["--test", tests]));
     process::run(command.args(["--", "--ignored"]))
 }
 

@@ -1,0 +1,60 @@
+//! `glimpse camera --source file:FILM`, with the real ffmpeg.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests unwrap freely")]
+
+mod common;
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use common::Place;
+use serde_json::Value;
+
+/// A film of a second, ten frames that are red, and then blue.
+fn film(place: &Place, name: &str) {
+    let half = |colour: &str| format!("color=c={colour}:s=160x120:r=10:d=0.5");
+    let mut command = Command::new("ffmpeg");
+    command.current_dir(place.path("")).args(["-loglevel", "error", "-f", "lavfi", "-i", &half("red")]);
+    command.args(["-f", "lavfi", "-i", &half("blue"), "-filter_complex", "concat", name]);
+    assert!(command.status().unwrap().success());
+}
+
+fn report(place: &Place, words: &[&str]) -> Value {
+    let output = place.glimpse("camera --json").args(words).assert().success().get_output().clone();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+#[ignore = "needs ffmpeg"]
+fn a_film_is_seen_frame_by_frame_at_its_pace_and_again_with_ffmpeg() {
+    let place = Place::new();
+    film(&place, "a.avi");
+    // each frame, and no faster than they can be looked at
+    let each = ["--source", "file:a.avi", "--every-frame", "--out", "a.y4m"];
+    assert_eq!(report(&place, &each)["frames"].as_u64(), Some(10));
+    let painted = std::fs::read(place.path("a.y4m")).unwrap();
+    let frame = 128 * 128 * 3 / 2;
+    let header = painted.iter().position(|&byte| byte == b'\n').unwrap() + 1 + "FRAME\n".len();
+    let chroma = |number: usize| {
+        let start = header + number * (frame + "FRAME\n".len()) + 128 * 128;
+        [painted[start + 2000], painted[start + 64 * 64 + 2000]]
+    };
+    // Cb and Cr: red has much of the second, blue of the first
+    let ([red_cb, red_cr], [blue_cb, blue_cr]) = (chroma(0), chroma(9));
+    assert!(red_cb < 100 && red_cr > 200 && blue_cb > 200 && blue_cr < 120, "{red_cb} {red_cr} {blue_cb} {blue_cr}");
+    // as the film has them: ten a second
+    let start = Instant::now();
+    let paced = report(&place, &["--source", "file:a.avi", "--out", "b.jsonl"]);
+    assert!(
+        start.elapsed() > Duration::from_millis(800) && paced["sources"][0]["captured"].as_u64() == Some(10),
+        "{paced}"
+    );
+    let again = ["--source", "file:a.avi", "--every-frame", "--loop", "--frames", "25", "--out", "c.jsonl"];
+    assert_eq!(report(&place, &again)["frames"].as_u64(), Some(25));
+    // what is no film is said, and tried again
+    std::fs::write(place.path("no.avi"), "no film").unwrap();
+    let words = ["--source", "file:no.avi", "--duration", "1.5", "--out", "d.jsonl"];
+    let output = place.glimpse("camera").args(words).assert().success().get_output().clone();
+    assert!(String::from_utf8_lossy(&output.stderr).contains("file:no.avi"));
+}
