@@ -29,6 +29,7 @@ pub struct Seen<'a> {
     pub number: u64,
     pub captured: SystemTime,
     /// As its source gave it: `[H, W, 3]`
+    #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "a page alone shows it"))]
     pub frame: Arc<Array3<u8>>,
     /// Places of the visible patches.
     pub visible: &'a [usize],
@@ -36,6 +37,7 @@ pub struct Seen<'a> {
     pub tokens: ArrayView2<'a, f32>,
     /// `[S, S, 3]`, empty if not asked for
     pub picture: ArrayView3<'a, u8>,
+    #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "a page alone shows it"))]
     pub took: Took,
 }
 
@@ -43,6 +45,7 @@ pub struct Seen<'a> {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Took {
     /// Its bytes to colours.
+    #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "a page alone shows it"))]
     pub read: Duration,
     /// What is looked at of it.
     pub choose: Duration,

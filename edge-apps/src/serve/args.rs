@@ -94,6 +94,13 @@ mod tests {
     }
 
     #[test]
+    #[cfg(not(feature = "serve"))]
+    fn a_program_without_the_page_says_so() {
+        let refused = args("127.0.0.1:0", None).bind().unwrap_err().to_string();
+        assert!(refused.contains("feature `serve`"), "{refused}");
+    }
+
+    #[test]
     #[cfg(feature = "serve")]
     fn others_need_a_token_that_is_one() {
         for serve in ["127.0.0.1:0", "localhost:0", "127.8.0.1:0"] {

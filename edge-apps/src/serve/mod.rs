@@ -53,6 +53,7 @@ pub use page::Bound;
 use crate::painting::Area;
 
 /// What does not change while a page is served.
+#[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "a page alone shows it"))]
 #[derive(Debug)]
 pub struct About {
     pub sources: Vec<String>,
