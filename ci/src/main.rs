@@ -7,6 +7,7 @@
 
 mod bench;
 mod cache;
+mod camera;
 mod check;
 mod cross;
 mod failures;
@@ -29,6 +30,7 @@ use crate::failures::Failures;
 #[command(name = "cargo ci", bin_name = "cargo ci", version)]
 enum Command {
     Bench(bench::Args),
+    Camera(camera::Args),
     Check(check::Args),
     Cross(cross::Args),
     Test(test::Args),
@@ -41,6 +43,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Command::parse() {
         Command::Bench(args) => bench::run(&args),
+        Command::Camera(args) => camera::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Cross(args) => cross::run(&args),
         Command::Test(args) => test::run(&args),
