@@ -8,6 +8,7 @@
 mod bench;
 mod budget;
 mod cache;
+mod camera;
 mod check;
 mod cross;
 mod failures;
@@ -31,6 +32,7 @@ use crate::failures::Failures;
 enum Command {
     Bench(bench::Args),
     Budget(budget::Args),
+    Camera(camera::Args),
     Check(check::Args),
     Cross(cross::Args),
     Test(test::Args),
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
     let result = match Command::parse() {
         Command::Bench(args) => bench::run(&args),
         Command::Budget(args) => budget::run(&args),
+        Command::Camera(args) => camera::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Cross(args) => cross::run(&args),
         Command::Test(args) => test::run(&args),

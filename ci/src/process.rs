@@ -122,6 +122,7 @@ fn cannot_start(command: &Command) -> String {
     let remedy = match program.to_str() {
         Some("cargo") => ": install Rust from https://rustup.rs",
         Some("git") => ": `apt install git`",
+        Some("strip") => ": `apt install binutils`",
         Some("python3") => ": `apt install python3-venv`",
         _ => "",
     };

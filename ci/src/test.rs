@@ -38,7 +38,13 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         // One invocation for all crates: features are unified over the crates of an invocation, and with several of
         // them tract and others would be compiled once for each.
         failures.extend(timed("tests of all crates", || {
-            process::run(process::cargo(&workspace.root).args(["test", "--workspace", "--no-fail-fast"]))
+            process::run(process::cargo(&workspace.root).args([
+                "test",
+                "--workspace",
+                "--features",
+                ADDED,
+                "--no-fail-fast",
+            ]))
         }));
         failures.extend(timed("tests that need a GPU", || on_gpu(&workspace)));
         failures.extend(timed("tests that need other programs", || with_programs(&workspace)));
@@ -47,13 +53,26 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     Failures::unless_empty(failures)
 }
 
+/// The feature that has to be asked for: its own tests do without a camera.
+const ADDED: &str = "glimpse/v4l2";
 /// Where Linux keeps the drivers' descriptions.
 const DRIVERS: &str = "/usr/share/vulkan/icd.d";
 
 /// Runs the tests that need a GPU, all of which have `gpu` in their names.
 fn on_gpu(workspace: &Workspace) -> anyhow::Result<()> {
     let mut command = process::cargo(&workspace.root);
-    command.args(["test", "--workspace", "--lib", "--tests", "--no-fail-fast", "--", "--ignored", "gpu"]);
+    command.args([
+        "test",
+        "--workspace",
+        "--features",
+        ADDED,
+        "--lib",
+        "--tests",
+        "--no-fail-fast",
+        "--",
+        "--ignored",
+        "gpu",
+    ]);
     // what they tune is not for the programs of whoever runs them
     command.env("XDG_CACHE_HOME", workspace.target_directory.join("gpu-cache"));
     if ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"].iter().all(|name| env::var_os(name).is_none()) {

@@ -342,6 +342,8 @@ fn painted_frames_are_films_and_what_is_never_looked_at_is_painted_in() {
 fn what_cannot_be_is_refused_before_anything_is_opened() {
     let place = Place::new();
     fs::write(place.path("a.jsonl"), "mine\n").unwrap();
+    let has_v4l2 = cfg!(all(feature = "v4l2", target_os = "linux"));
+    let no_camera = if has_v4l2 { "no video device" } else { "exec:" };
     for (words, said) in [
         ("--out b.jsonl", &["--source"][..]),
         ("--source test:", &["--out"]),
@@ -362,6 +364,8 @@ fn what_cannot_be_is_refused_before_anything_is_opened() {
         ("--source dir:gone --out b.jsonl", &["dir:gone", "no folder"]),
         ("--source file:gone.mp4 --out b.jsonl", &["file:gone.mp4", "no file"]),
         ("--source csi:jetson --out b.jsonl", &["gst-launch-1.0", "JetPack"]),
+        ("--source v4l2:front --out b.jsonl", &["v4l2:N"]),
+        ("--source v4l2:/dev/null --format grey --out b.jsonl", &["v4l2:/dev/null", no_camera]),
     ] {
         place.refuses(&format!("camera {words}"), said);
     }

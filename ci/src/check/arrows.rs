@@ -28,7 +28,8 @@ struct Fence {
 const FENCES: &[Fence] = &[
     Fence { name: "burn", crates: &["glimpse-export"], sources: &["export/"] },
     Fence { name: "wgpu", crates: &["glimpse-runtime"], sources: &["runtime/src/gpu", "runtime/tests/"] },
-    Fence { name: "nokhwa", crates: &["glimpse"], sources: &["edge-apps/src/source"] },
+    Fence { name: "nokhwa", crates: &["glimpse"], sources: &["edge-apps/src/camera/sources/v4l2"] },
+    Fence { name: "v4l", crates: &["glimpse"], sources: &["edge-apps/src/camera/sources/v4l2"] },
     // The contract speaks of shapes and files: it needs no tensor library.
     Fence {
         name: "ndarray",

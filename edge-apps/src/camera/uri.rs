@@ -9,6 +9,8 @@ use std::str::FromStr;
 pub enum SourceUri {
     /// What a program writes, started by the shell.
     Exec(String),
+    /// A camera by V4L2: the number of a `/dev/videoN`, or a path.
+    V4l2(PathBuf),
     /// A Raspberry Pi's own camera, by rpicam-vid.
     CsiPi,
     /// A Jetson's own camera, by `gst-launch`.
@@ -38,8 +40,8 @@ impl FromStr for SourceUri {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "`{text}` is no source: it is exec:COMMAND, csi:pi, csi:jetson, rtsp://…, file:FILM, dir:FOLDER, image:PICTURE, \
-                 or test:SEED"
+                "`{text}` is no source: it is v4l2:N, v4l2:/dev/…, exec:COMMAND, csi:pi, csi:jetson, rtsp://…, file:FILM, dir:FOLDER, \
+                 image:PICTURE, or test:SEED"
             )
         };
         let (kind, rest) = text.split_once(':').ok_or_else(wrong)?;
@@ -48,6 +50,7 @@ impl FromStr for SourceUri {
             ("test", seed) => seed.parse().map(Self::Test).map_err(|_| wrong()),
             (_, "") => Err(wrong()),
             ("exec", command) => Ok(Self::Exec(command.to_owned())),
+            ("v4l2", name) if name.starts_with('/') || name.parse::<u16>().is_ok() => Ok(Self::V4l2(name.into())),
             ("csi", "pi") => Ok(Self::CsiPi),
             ("csi", "jetson") => Ok(Self::CsiJetson),
             ("rtsp" | "rtsps", _) => Ok(Self::Rtsp(text.to_owned())),
@@ -63,6 +66,7 @@ impl fmt::Display for SourceUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exec(command) => write!(f, "exec:{command}"),
+            Self::V4l2(name) => write!(f, "v4l2:{}", name.display()),
             Self::CsiPi => f.write_str("csi:pi"),
             Self::CsiJetson => f.write_str("csi:jetson"),
             // a password is nobody's to read
@@ -86,6 +90,8 @@ mod tests {
     fn a_source_reads_as_it_is_written() {
         for text in [
             "exec:rpicam-vid -t 0 -o - | cat",
+            "v4l2:0",
+            "v4l2:/dev/v4l/by-id/usb-a:b-index0",
             "csi:pi",
             "csi:jetson",
             "rtsp://camera.example.org:554/a",
@@ -97,7 +103,19 @@ mod tests {
             assert_eq!(text.parse::<SourceUri>().unwrap().to_string(), text);
         }
         assert_eq!("test:".parse(), Ok(SourceUri::Test(0)));
-        for text in ["", "camera", "exec:", "csi:", "csi:nano", "test:x", "dir:", "http://example.org"] {
+        for text in [
+            "",
+            "camera",
+            "exec:",
+            "csi:",
+            "csi:nano",
+            "v4l2:",
+            "v4l2:front",
+            "v4l2:-1",
+            "test:x",
+            "dir:",
+            "http://example.org",
+        ] {
             let refused = text.parse::<SourceUri>().unwrap_err();
             assert!(refused.contains("exec:COMMAND"), "{refused}");
         }

@@ -39,6 +39,7 @@ use crate::serve::{self, PageArgs};
 Examples:
   glimpse camera --source csi:pi --visible motion:16 --out features.jsonl
   glimpse camera --source rtsp://camera.example.org/stream --duration 3600 --out features.jsonl
+  glimpse camera --source v4l2:0 --size 640x480 --fps 15 --out features.jsonl
   glimpse camera --source 'exec:ffmpeg -loglevel error -f v4l2 -i /dev/video0 -f yuv4mpegpipe -pix_fmt yuv420p -' --out -
   glimpse camera --source file:film.mp4 --every-frame --visible 0.5 --out painted.mjpeg
   glimpse camera --source csi:pi --target-fps 10 --out mqtt://broker.example.org/cameras/door
@@ -46,7 +47,7 @@ Examples:
   glimpse camera --source test: --frames 100 --out -")]
 #[expect(clippy::struct_excessive_bools, reason = "a command line's flags are true or false")]
 pub struct Args {
-    /// Where frames come from: exec:COMMAND (raw, Y4M or MJPEG on its standard output), csi:pi, csi:jetson, `rtsp://…`, `file:FILM`,
+    /// Where frames come from: v4l2:N or v4l2:/dev/… (a camera of Linux's), exec:COMMAND (raw, Y4M or MJPEG on its standard output), csi:pi, csi:jetson, `rtsp://…`, `file:FILM`,
     /// dir:FOLDER, image:PICTURE, test:SEED (a pattern that moves); may be given several times
     #[arg(long = "source", value_name = "URI", required = true)]
     sources: Vec<SourceUri>,
@@ -59,7 +60,7 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = fps)]
     fps: Option<f64>,
 
-    /// How pixels lie in a command's frames, if it does not say so itself
+    /// How pixels lie in a command's frames, if it does not say so itself; what is asked of a v4l2: camera
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Option<PixelFormat>,
 
@@ -362,7 +363,8 @@ fn check(args: &Args) -> Result<()> {
             output.kind
         );
     }
-    let is_raw = args.format.is_some_and(|format| format != PixelFormat::Mjpeg);
+    let has_command = args.sources.iter().any(|source| matches!(source, SourceUri::Exec(_)));
+    let is_raw = has_command && args.format.is_some_and(|format| format != PixelFormat::Mjpeg);
     ensure!(
         !is_raw || args.size.is_some(),
         "raw frames have no size of their own: say it with --size, such as 640x480"
@@ -372,10 +374,10 @@ fn check(args: &Args) -> Result<()> {
         !args.again || args.sources.iter().any(ends),
         "--loop is for sources that end: file:, dir: and exec:; here it would do nothing"
     );
-    let has_command = args.sources.iter().any(|source| matches!(source, SourceUri::Exec(_)));
+    let has_camera = args.sources.iter().any(|source| matches!(source, SourceUri::V4l2(_)));
     ensure!(
-        args.format.is_none() || has_command,
-        "--format is for exec: sources; the others say themselves how their pixels lie, so it would do nothing"
+        args.format.is_none() || has_command || has_camera,
+        "--format is for exec: and v4l2: sources; the others say themselves how their pixels lie, so it would do nothing"
     );
     Ok(())
 }

@@ -9,6 +9,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::bundles;
+#[cfg(all(feature = "v4l2", target_os = "linux"))]
+use crate::camera::sources::v4l2;
 use crate::plan::show_plan;
 
 /// Show the models inside the program, what they were trained on and how good they are, and the machine.
@@ -63,6 +65,7 @@ pub fn run(args: &Args) -> Result<()> {
                 "cpu_features": machine.cpu_features,
                 "threads": machine.threads,
                 "gpus": gpus().iter().map(as_json).collect::<Vec<_>>(),
+                "cameras": cameras_as_json(),
             }),
         };
         println!("{}", serde_json::to_string_pretty(&info)?);
@@ -88,7 +91,38 @@ pub fn run(args: &Args) -> Result<()> {
             if cfg!(feature = "gpu") { "none found" } else { "this program is built without the feature `gpu`" },
         );
     }
+    print_cameras();
     Ok(())
+}
+
+#[cfg(all(feature = "v4l2", target_os = "linux"))]
+fn cameras_as_json() -> Value {
+    json!(v4l2::cameras())
+}
+
+/// Without the feature, nobody looks.
+#[cfg(not(all(feature = "v4l2", target_os = "linux")))]
+fn cameras_as_json() -> Value {
+    Value::Null
+}
+
+#[cfg(all(feature = "v4l2", target_os = "linux"))]
+fn print_cameras() {
+    let cameras = v4l2::cameras();
+    for camera in &cameras {
+        let v4l2::Listed { source, path, name, formats, largest } = camera;
+        let most = largest.map_or_else(String::new, |[width, height]| format!(", up to {width}x{height}"));
+        let name = name.as_deref().unwrap_or("no name");
+        line(source, format!("{name} ({}): {}{most}", path.display(), formats.join(" ")));
+    }
+    if cameras.is_empty() {
+        line("cameras", "none found by V4L2");
+    }
+}
+
+#[cfg(not(all(feature = "v4l2", target_os = "linux")))]
+fn print_cameras() {
+    line("cameras", "this program is built without the feature `v4l2`");
 }
 
 #[cfg(feature = "gpu")]

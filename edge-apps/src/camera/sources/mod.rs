@@ -7,12 +7,17 @@
 //! | `jpeg.rs` | where a JPEG ends |
 //! | `pictures.rs` | a folder's pictures, or one again and again |
 //! | `pattern.rs` | a pattern that moves |
+//! | `v4l2/` | cameras by V4L2, as Linux has them |
 
 mod jpeg;
 mod pattern;
 mod pictures;
 mod program;
 mod stream;
+#[cfg(all(feature = "v4l2", target_os = "linux"))]
+pub mod v4l2;
+#[cfg(not(all(feature = "v4l2", target_os = "linux")))]
+mod v4l2_missing;
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -93,6 +98,10 @@ pub fn open(uri: &SourceUri, wanted: &Wanted) -> Result<Box<dyn Source>> {
         SourceUri::Test(seed) => Box::new(Pattern::new(*seed, wanted)),
         SourceUri::Image(path) => Box::new(Pictures::one(path, wanted).map_err(|error| Hopeless::of(&error))?),
         SourceUri::Dir(path) => Box::new(Pictures::of_folder(path).map_err(|error| Hopeless::of(&error))?),
+        #[cfg(all(feature = "v4l2", target_os = "linux"))]
+        SourceUri::V4l2(name) => Box::new(v4l2::Camera::start(&v4l2::device_path(name), uri, wanted)),
+        #[cfg(not(all(feature = "v4l2", target_os = "linux")))]
+        SourceUri::V4l2(name) => return Err(v4l2_missing::refusal(name)),
         uri => Box::new(Program::start(uri, wanted)?),
     })
 }
