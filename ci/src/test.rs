@@ -94,7 +94,7 @@ fn with_programs(workspace: &Workspace) -> anyhow::Result<()> {
         found.with_context(|| format!("there is no {program}: ci/setup installs Debian's"))?;
     }
     let mut command = process::cargo(&workspace.root);
-    command.args(["test", "--workspace", "--no-fail-fast"]);
+    command.args(["test", "--workspace", "--features", ADDED, "--no-fail-fast"]);
     command.args(["browser", "film", "mqtt", "service"].iter().flat_map(|tests| ["--test", tests]));
     process::run(command.args(["--", "--ignored"]))
 }

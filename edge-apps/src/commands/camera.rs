@@ -47,7 +47,7 @@ Examples:
   glimpse camera --source test: --frames 100 --out -")]
 #[expect(clippy::struct_excessive_bools, reason = "a command line's flags are true or false")]
 pub struct Args {
-    /// Where frames come from: v4l2:N or v4l2:/dev/… (a camera of Linux's), exec:COMMAND (raw, Y4M or MJPEG on its standard output), csi:pi, csi:jetson, `rtsp://…`, `file:FILM`,
+    /// Where frames come from: v4l2:N or `v4l2:/dev/…` (a camera of Linux's), exec:COMMAND (raw, Y4M or MJPEG on its standard output), csi:pi, csi:jetson, `rtsp://…`, `file:FILM`,
     /// dir:FOLDER, image:PICTURE, test:SEED (a pattern that moves); may be given several times
     #[arg(long = "source", value_name = "URI", required = true)]
     sources: Vec<SourceUri>,

@@ -74,7 +74,7 @@ pub fn cameras() -> Vec<Listed> {
         device.format().ok()?;
         // the largest of a range, too
         let all = Wanted { size: Some([u32::MAX; 2]), ..Wanted::default() };
-        let modes = Modes::of(&device, &all).ok()?.modes;
+        let modes = Modes::of(&device, &all).ok()?.all;
         let mut formats = Vec::new();
         for mode in &modes {
             let name = name(mode.format);

@@ -83,7 +83,7 @@ fn rounded(fps: f64) -> f64 {
 /// The modes of a camera; of a range of sizes or rates, the one that is nearest to what is wanted.
 #[derive(Debug, Default)]
 pub struct Modes {
-    pub modes: Vec<Mode>,
+    pub all: Vec<Mode>,
     /// All sizes and rates are listed one by one, as a webcam has them.
     pub is_list: bool,
     /// What V4L2 calls the formats that are not read here.
@@ -106,7 +106,7 @@ impl Modes {
                 let mode = |interval| Mode { format, fourcc: fourcc.repr, size, interval };
                 found.is_list &= !intervals.is_empty();
                 if intervals.is_empty() {
-                    found.modes.push(mode(None));
+                    found.all.push(mode(None));
                 }
                 for interval in intervals {
                     let fraction = match interval.interval {
@@ -117,7 +117,7 @@ impl Modes {
                         }
                     };
                     let fraction = [fraction.numerator, fraction.denominator];
-                    found.modes.push(mode((!fraction.contains(&0)).then_some(fraction)));
+                    found.all.push(mode((!fraction.contains(&0)).then_some(fraction)));
                 }
             };
             if sizes.is_empty() {
@@ -155,7 +155,7 @@ impl Modes {
             let rank = FORMATS.iter().position(|(_, name)| **name == mode.fourcc);
             (is_other, in_size, in_percent as u64, rank)
         };
-        self.modes.iter().min_by_key(|mode| distance(mode)).copied()
+        self.all.iter().min_by_key(|mode| distance(mode)).copied()
     }
 }
 
@@ -198,7 +198,7 @@ mod tests {
             mode(FORMATS[0], [640, 480], [1, 15]),
             mode(FORMATS[0], [1280, 720], [1, 10]),
         ];
-        Modes { modes, is_list: true, others: Vec::new() }
+        Modes { all: modes, is_list: true, others: Vec::new() }
     }
 
     #[test]
