@@ -71,6 +71,8 @@ done
 sleep 1
 for camera in /dev/video*; do v4l2-ctl -d \$camera -i 0 >/dev/null; done
 cd /tmp
+# the console's own first line is not ended
+echo
 sh /app/script </dev/null 2>&1
 echo "== end"
 poweroff -f

@@ -55,7 +55,7 @@ pub const SINGLE: &[Case] = &[
     Case {
         what: "a camera that is busy is said to be",
         section: "busy and stopped",
-        wrong: |said| lacks(said, &["/dev/video0 is busy", "0 frames in"]),
+        wrong: |said| longer(said, "a second one", "/dev/video0 is busy", 2.0),
     },
     Case {
         what: "a signal ends a run in order",
@@ -71,6 +71,21 @@ pub const SINGLE: &[Case] = &[
         what: "and taken up again",
         section: "unplugged",
         wrong: |said| longer(said, "it was unplugged", "it is back", 8.0),
+    },
+    Case {
+        what: "a silent camera is said within two seconds",
+        section: "stalled",
+        wrong: |said| longer(said, "stalled", "no frame for", 2.0),
+    },
+    Case {
+        what: "and taken up again, when it is not any longer",
+        section: "stalled",
+        wrong: |said| longer(said, "again", "it is back", 4.0),
+    },
+    Case {
+        what: "a signal ends a run while the camera is silent",
+        section: "stalled",
+        wrong: |said| lacks(said, &["status 0"]).or_else(|| longer(said, "stopped", "status 0", 2.0)),
     },
 ];
 

@@ -3,9 +3,10 @@
 # Where sh's clock has whole seconds, this one has hundredths.
 now() { cut -d' ' -f1 /proc/uptime; }
 stamped() { while IFS= read -r line; do echo "[$(now)] $line"; done; }
-# The numbers of a frame's middle row, behind 49 bytes of header: Y, U and V of 320x180 in 4:2:0.
+# The numbers of a row of the first painted frame, 128x128 in 4:2:0, below what vivid writes into its picture: Y, U and V. Before
+# them are 49 bytes of headers.
 row() {
-  for part in $((49 + 90 * 320)):320 $((49 + 180 * 320 + 45 * 160)):160 $((49 + 180 * 320 + 90 * 160 + 45 * 160)):160; do
+  for part in $((49 + 100 * 128)):128 $((49 + 128 * 128 + 50 * 64)):64 $((49 + 128 * 128 + 64 * 64 + 50 * 64)):64; do
     dd if="$1" bs=1 skip=${part%:*} count=${part#*:} 2>/dev/null | od -An -v -tu1 | tr -s '\n ' ' '
     echo
   done
@@ -14,7 +15,7 @@ wait_for() { for _ in $(seq 600); do [ -s "$1" ] && return; sleep 0.1; done; ech
 
 for format in yuyv uyvy nv12 i420 rgb bgr; do
   echo "== colours $format"
-  glimpse camera --source v4l2:0 --format $format --size 320x180 --frames 2 --out $format.y4m
+  glimpse camera --source v4l2:0 --format $format --size 640x480 --frames 2 --out $format.y4m
   row $format.y4m
 done
 
@@ -39,7 +40,8 @@ echo "== busy and stopped"
 glimpse camera --source v4l2:0 --size 320x180 --out busy.jsonl &
 first=$!
 wait_for busy.jsonl.part
-glimpse camera --source v4l2:0 --size 320x180 --duration 1 --out second.jsonl
+echo "[$(now)] a second one"
+glimpse camera --source v4l2:0 --size 320x180 --duration 3 --out second.jsonl 2>&1 | stamped
 echo "[$(now)] stopped"
 kill $first
 wait $first
@@ -52,3 +54,22 @@ echo "[$(now)] unplugged"
 v4l2-ctl -d /dev/video0 -c disconnect=1
 wait
 wc -l unplugged.jsonl
+
+# A camera that is there and gives nothing, for a while.
+echo "== stalled"
+glimpse camera --source v4l2:0 --size 320x180 --out stalled.jsonl >stalled 2>&1 &
+film=$!
+tail -f stalled | stamped &
+wait_for stalled.jsonl.part
+echo "[$(now)] stalled"
+v4l2-ctl -d /dev/video0 -c percentage_of_dropped_buffers=100
+sleep 4
+echo "[$(now)] again"
+v4l2-ctl -d /dev/video0 -c percentage_of_dropped_buffers=0
+sleep 4
+v4l2-ctl -d /dev/video0 -c percentage_of_dropped_buffers=100
+sleep 0.5
+echo "[$(now)] stopped"
+kill $film
+wait $film
+echo "[$(now)] status $?"

@@ -31,7 +31,7 @@ pub struct Given {
 ///
 /// # Errors
 /// [`Hopeless`] when it is none, or one whose frames V4L2 gives in several planes; says what to do.
-pub fn open(path: &Path) -> Result<Device> {
+pub fn open(path: &Path, wanted: &Wanted) -> Result<Device> {
     let shown = path.display();
     let metadata = fs::metadata(path).map_err(|error| explained(error, path))?;
     if !metadata.file_type().is_char_device() {
@@ -39,26 +39,20 @@ pub fn open(path: &Path) -> Result<Device> {
     }
     let device = Device::with_path(path).map_err(|error| explained(error, path))?;
     let Err(error) = device.format() else { return Ok(device) };
-    match Errno::from_io_error(&error) {
-        Some(Errno::NOTTY) => Err(no_video_device(path)),
-        Some(Errno::INVAL) => {
-            let capabilities = device.query_caps().map_err(|error| explained(error, path))?.capabilities;
-            if !capabilities.intersects(Flags::VIDEO_CAPTURE_MPLANE | Flags::VIDEO_M2M_MPLANE) {
-                return Err(Hopeless(format!(
-                    "{shown} films nothing; a camera may have several such files{}",
-                    others()
-                ))
-                .into());
-            }
-            Err(Hopeless(format!(
-                "the driver of {shown} gives frames in V4L2's multi-planar way, which nokhwa cannot read; this works: {} \
-                 (if the camera has NV12: `v4l2-ctl --device {shown} --list-formats` says)",
-                by_v4l2_ctl(path, [640, 480])
-            ))
-            .into())
-        }
-        _ => Err(explained(error, path)),
+    // what films in another way, or not at all, says either
+    if !matches!(Errno::from_io_error(&error), Some(Errno::NOTTY | Errno::INVAL)) {
+        return Err(explained(error, path));
     }
+    let Ok(has) = device.query_caps() else { return Err(no_video_device(path)) };
+    if !has.capabilities.intersects(Flags::VIDEO_CAPTURE_MPLANE | Flags::VIDEO_M2M_MPLANE) {
+        return Err(Hopeless(format!("{shown} films nothing; a camera may have several such files{}", others())).into());
+    }
+    let line = by_v4l2_ctl(path, wanted.size());
+    Err(Hopeless(format!(
+        "the driver of {shown} gives frames in V4L2's multi-planar way, which nokhwa cannot read; this works: {line} (if the \
+         camera has NV12: `v4l2-ctl --device {shown} --list-formats` says)"
+    ))
+    .into())
 }
 
 /// Options that film by v4l2-ctl.

@@ -83,7 +83,7 @@ pub fn device_path(name: &Path) -> PathBuf {
 
 /// Gives frames until nobody wants another.
 fn film(path: &Path, name: &str, wanted: &Wanted, give: &SyncSender<Result<RawFrame>>) -> Result<()> {
-    let device = device::open(path)?;
+    let device = device::open(path, wanted)?;
     let given = device::ask(&device, path, wanted)?;
     if !given.mode.is_as_asked(wanted) {
         warn_once(format!("{name}: {} was asked for; the camera gives {}", modes::asked(wanted), given.mode));
