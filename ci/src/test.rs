@@ -91,7 +91,7 @@ fn with_programs(workspace: &Workspace) -> anyhow::Result<()> {
         [("chromium", "--version"), ("ffmpeg", "-version"), ("mosquitto", "-h"), ("systemd-analyze", "--version")]
     {
         let found = Command::new(program).env("PATH", &path).arg(option).output();
-        found.with_context(|| format!("there is no {program}: ci/setup installs Debian's"))?;
+        found.with_context(|| format!("there is no {program}: `ci/setup tests` installs Debian's"))?;
     }
     let mut command = process::cargo(&workspace.root);
     command.args(["test", "--workspace", "--features", ADDED, "--no-fail-fast"]);
@@ -101,7 +101,7 @@ fn with_programs(workspace: &Workspace) -> anyhow::Result<()> {
 
 /// The description of Mesa's driver for no GPU.
 fn software_driver() -> anyhow::Result<PathBuf> {
-    let missing = || format!("no lvp_icd.*.json in {DRIVERS}: ci/setup installs Debian's mesa-vulkan-drivers");
+    let missing = || format!("no lvp_icd.*.json in {DRIVERS}: `ci/setup tests` installs Debian's mesa-vulkan-drivers");
     let entries = fs::read_dir(DRIVERS).with_context(missing)?;
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
     let is_software =

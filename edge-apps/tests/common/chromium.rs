@@ -35,7 +35,7 @@ impl Chromium {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .expect("chromium, which ci/setup installs");
+            .expect("chromium, which `ci/setup tests` installs");
         let file = profile.path().join("DevToolsActivePort");
         let start = Instant::now();
         let (port, path) = loop {
