@@ -1,11 +1,13 @@
 //! `glimpse camera`: what a model sees in a camera's frames, for as long as they come.
 
+mod check;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use glimpse_models::Precision;
 use glimpse_runtime::{Give, Machine, Model, PREPROCESS_VERSION, Stream};
 use serde::Serialize;
@@ -18,7 +20,7 @@ use crate::camera::mailbox::Mailbox;
 use crate::camera::pixels::{MOST_SIDE, PixelFormat};
 use crate::camera::pulse::Pulse;
 use crate::camera::rate::RateKeeper;
-use crate::camera::sinks::{Bytes, Destination, Features, Item, Keeping, Output, Rotate, Row, Running, spool_folder};
+use crate::camera::sinks::{Bytes, Features, Item, Keeping, Output, Rotate, Row, Running, spool_folder};
 use crate::camera::sources::Wanted;
 use crate::camera::uri::SourceUri;
 use crate::camera::watch::{Done, Seen, Shared, Until, watch};
@@ -27,6 +29,9 @@ use crate::features::Keep;
 use crate::logs::LogArgs;
 use crate::painting::Area;
 use crate::serve::{self, PageArgs};
+
+pub use self::check::check_service;
+use self::check::{check, check_new};
 
 /// See what comes: the newest frame of cameras, programs or files in, features or painted frames out.
 ///
@@ -287,18 +292,25 @@ pub fn run(args: &Args) -> Result<()> {
         // a source that broke down has said so
         let _ = capture.join();
     }
-    let mut outputs = Vec::new();
+    let mut reports = Vec::new();
+    let mut broken = None;
     for sink in sinks {
         let output = sink.output.to_string();
-        let [missed, lost] = sink.finish(watched.is_ok())?;
-        outputs.push(OutputReport { output, missed, lost });
+        match sink.finish(watched.is_ok()) {
+            Ok([missed, lost]) => reports.push(OutputReport { output, missed, lost }),
+            // the others are ended all the same
+            Err(error) => broken = broken.or(Some(error.context(output))),
+        }
+    }
+    if let Some(error) = broken {
+        return Err(error);
     }
     let done = watched?;
     let sources = names.into_iter().enumerate().map(|(at, source)| {
         let (captured, dropped) = mailbox.counts(at);
         SourceReport { source, captured, dropped }
     });
-    report(args, Report::new(sources.collect(), outputs, done, grid.len(), stream.model().runs_on()))
+    report(args, Report::new(sources.collect(), reports, done, grid.len(), stream.model().runs_on()))
 }
 
 /// What is made of every frame: features are on a page, too.
@@ -324,92 +336,6 @@ fn on_page(args: &Args, names: &[String], stream: &mut Stream) -> serve::About {
         // each frame says itself what is made of it
         cannot_paint: stream.set_give(Give::Both).err().map(|error| error.to_string()),
     }
-}
-
-/// Refuses what cannot be before anything is opened.
-fn check(args: &Args) -> Result<()> {
-    ensure!(
-        !args.outputs.is_empty() || args.page.serve.is_some(),
-        "nothing is to be done with the frames: say where features go with --out, such as --out features.jsonl, or show them on a page \
-         with --serve 127.0.0.1:4912"
-    );
-    let to_stdout = args.outputs.iter().filter(|output| output.is_stdout()).count();
-    ensure!(to_stdout <= 1, "two outputs cannot share standard output: name a file for one of them");
-    ensure!(
-        !(args.json && to_stdout > 0),
-        "--json prints to standard output, and so does --out -: name a file for one of them"
-    );
-    for (at, output) in args.outputs.iter().enumerate() {
-        let is_twice = !output.is_stdout() && args.outputs[..at].iter().any(|other| other.to == output.to);
-        ensure!(!is_twice, "{output} is named twice");
-    }
-    let is_rotated = args.outputs.iter().any(|output| output.path().is_some());
-    ensure!(args.rotate.is_none() || is_rotated, "--rotate is for files; here it would do nothing");
-    let is_messages = args.outputs.iter().any(|output| matches!(output.to, Destination::Mqtt(_)));
-    ensure!(
-        is_messages || (args.spool.is_none() && args.spool_size.is_none()),
-        "--spool and --spool-size are for mqtt:// outputs; here they would do nothing"
-    );
-    let never_ends = args.rotate.is_none() && args.frames.is_none() && args.duration.is_none();
-    for output in &args.outputs {
-        ensure!(
-            !output.is_stdout() || output.kind.is_stream(),
-            "{} cannot be written to standard output: name a file",
-            output.kind
-        );
-        ensure!(
-            output.kind.is_stream() || !never_ends,
-            "{output}: {} can be read when it has ended: end it with --rotate, such as --rotate 1h, or with --frames or --duration",
-            output.kind
-        );
-    }
-    let has_command = args.sources.iter().any(|source| matches!(source, SourceUri::Exec(_)));
-    let is_raw = has_command && args.format.is_some_and(|format| format != PixelFormat::Mjpeg);
-    ensure!(
-        !is_raw || args.size.is_some(),
-        "raw frames have no size of their own: say it with --size, such as 640x480"
-    );
-    let ends = |source: &SourceUri| matches!(source, SourceUri::File(_) | SourceUri::Dir(_) | SourceUri::Exec(_));
-    ensure!(
-        !args.again || args.sources.iter().any(ends),
-        "--loop is for sources that end: file:, dir: and exec:; here it would do nothing"
-    );
-    let has_camera = args.sources.iter().any(|source| matches!(source, SourceUri::V4l2(_)));
-    ensure!(
-        args.format.is_none() || has_command || has_camera,
-        "--format is for exec: and v4l2: sources; the others say themselves how their pixels lie, so it would do nothing"
-    );
-    Ok(())
-}
-
-/// Refuses to write over what is there.
-fn check_new(args: &Args) -> Result<()> {
-    for output in &args.outputs {
-        // one with numbers takes the next that is free
-        let is_there = args.rotate.is_none() && output.files().iter().any(|path| path.exists());
-        ensure!(args.force || !is_there, "{output} exists already; name another output, or replace it with --force");
-    }
-    Ok(())
-}
-
-/// Refuses what a service cannot do that is started again whenever it ends.
-pub fn check_service(args: &Args) -> Result<()> {
-    check(args)?;
-    let has_files = args.outputs.iter().any(|output| output.path().is_some());
-    ensure!(
-        args.rotate.is_some() || !has_files,
-        "a service is started again and again, and each time its files would be there already: number them with rotate, such as \
-         rotate = \"1h\""
-    );
-    ensure!(
-        !args.outputs.iter().any(Output::is_stdout),
-        "nobody reads a service's standard output: name a file or a broker"
-    );
-    ensure!(
-        args.frames.is_none() && args.duration.is_none(),
-        "a service goes on until it is stopped: leave out frames and duration"
-    );
-    Ok(())
 }
 
 /// What rows have in common.

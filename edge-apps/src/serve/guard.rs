@@ -164,7 +164,7 @@ mod tests {
             let asked = |origin| {
                 status(&guard, "/", &[("host", "localhost:4912"), ("authorization", &bearer), ("origin", origin)])
             };
-            for origin in ["http://localhost:4912", "https://localhost:4912", "http://LocalHost:4912"] {
+            for origin in ["http://localhost:4912", "https://localhost:4912"] {
                 assert_eq!(asked(origin), 200, "{origin}");
             }
             for origin in

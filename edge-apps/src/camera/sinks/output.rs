@@ -101,7 +101,7 @@ impl FromStr for Output {
         let wrong = || {
             format!(
                 "`{text}` says not what to write: let it end in .jsonl, .parquet, .npy, .mjpeg or .y4m, or begin with jsonl:, mjpeg: \
-                 or y4m:, such as y4m:- for standard output, or be mqtt://HOST/TOPIC"
+                 or y4m:, such as y4m:- for standard output, or be mqtt://broker.example.org/topic"
             )
         };
         if text.starts_with("mqtt://") || text.starts_with("mqtts://") {

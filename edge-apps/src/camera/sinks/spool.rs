@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -100,9 +100,18 @@ impl Spool {
         let (Some(file), Some(last)) = (&mut self.open, self.segments.back_mut()) else { return Ok(0) };
         let record = [line, b"\n"].concat();
         if let Err(error) = file.write_all(&record) {
-            // half of a line would spoil the next: it goes to a file of its own
-            self.open = None;
-            return Err(error).with_context(writing);
+            // half of a line would spoil the next: where it cannot be taken back, that goes to a file of its own
+            let whole = last.bytes;
+            if file.set_len(whole).and_then(|()| file.seek(SeekFrom::Start(whole))).is_err() || whole == 0 {
+                self.open = None;
+            }
+            if whole == 0
+                && let Some(empty) = self.segments.pop_back()
+            {
+                // nothing is in it
+                let _ = self.delete(empty);
+            }
+            return Err(error).with_context(|| format!("writing to the spool {}", self.folder.display()));
         }
         last.bytes += record.len() as u64;
         last.lines += 1;
@@ -250,6 +259,22 @@ mod tests {
         spool.put_back(None, []).unwrap();
         let expected: Vec<u64> = (1..3).chain(10..90).collect();
         assert_eq!(drained(&mut spool), expected);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_disk_that_is_full_costs_that_message_and_leaves_no_empty_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = Spool::open(folder.path(), 1 << 30).unwrap();
+        for number in 0..20 {
+            // a file that takes nothing
+            std::os::unix::fs::symlink("/dev/full", folder.path().join(format!("{:020}.jsonl", FIRST + number)))
+                .unwrap();
+            assert!(spool.add(&line(number)).unwrap_err().to_string().contains("spool"));
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        }
+        spool.add(&line(20)).unwrap();
+        assert_eq!(drained(&mut spool), [20]);
     }
 
     #[test]
