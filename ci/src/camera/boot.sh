@@ -79,5 +79,6 @@ poweroff -f
 INIT
 chmod +x "$root/init"
 (cd "$root" && find . | cpio --create --format newc --quiet | gzip -1) >"$root.img"
+# the kernel's own lines would break up those of the script
 timeout 600 qemu-system-x86_64 -machine q35 -accel tcg,thread=multi -cpu max -m 2048 -smp 2 -nographic -no-reboot -net none \
-  -kernel "$kernel" -initrd "$root.img" -append "console=ttyS0 quiet panic=-1" </dev/null | tr -d '\r'
+  -kernel "$kernel" -initrd "$root.img" -append "console=ttyS0 quiet loglevel=1 panic=-1" </dev/null | tr -d '\r'

@@ -57,7 +57,9 @@ wc -l unplugged.jsonl
 
 # A camera that is there and gives nothing, for a while.
 echo "== stalled"
-glimpse camera --source v4l2:0 --size 320x180 --out stalled.jsonl >stalled 2>&1 &
+# there before tail looks for it
+: >stalled
+glimpse camera --source v4l2:0 --size 320x180 --out stalled.jsonl >>stalled 2>&1 &
 film=$!
 tail -f stalled | stamped &
 wait_for stalled.jsonl.part

@@ -292,25 +292,26 @@ pub fn run(args: &Args) -> Result<()> {
         // a source that broke down has said so
         let _ = capture.join();
     }
-    let mut reports = Vec::new();
-    let mut broken = None;
-    for sink in sinks {
-        let output = sink.output.to_string();
-        match sink.finish(watched.is_ok()) {
-            Ok([missed, lost]) => reports.push(OutputReport { output, missed, lost }),
-            // the others are ended all the same
-            Err(error) => broken = broken.or(Some(error.context(output))),
-        }
-    }
-    if let Some(error) = broken {
-        return Err(error);
-    }
+    let reports = finished(sinks, watched.is_ok())?;
     let done = watched?;
     let sources = names.into_iter().enumerate().map(|(at, source)| {
         let (captured, dropped) = mailbox.counts(at);
         SourceReport { source, captured, dropped }
     });
     report(args, Report::new(sources.collect(), reports, done, grid.len(), stream.model().runs_on()))
+}
+
+/// Ends all outputs, whatever one of them does.
+fn finished(sinks: Vec<Running>, succeeded: bool) -> Result<Vec<OutputReport>> {
+    let ended: Vec<Result<OutputReport>> = sinks
+        .into_iter()
+        .map(|sink| {
+            let output = sink.output.to_string();
+            let [missed, lost] = sink.finish(succeeded).with_context(|| output.clone())?;
+            Ok(OutputReport { output, missed, lost })
+        })
+        .collect();
+    ended.into_iter().collect()
 }
 
 /// What is made of every frame: features are on a page, too.

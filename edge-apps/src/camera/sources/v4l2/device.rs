@@ -152,11 +152,10 @@ fn asked_by_nokhwa(path: &Path, mode: &Mode) -> bool {
     let Some(node) = list::node_of(path).filter(|node| node.name.is_some()) else { return false };
     let [width, height] = mode.size;
     let exact = RequestedFormatType::Exact(CameraFormat::new(Resolution::new(width, height), format, fps));
-    match Camera::new(CameraIndex::Index(node.number), RequestedFormat::with_formats(exact, &[format])) {
-        Ok(_) => true,
-        Err(error) => {
-            log::debug!("{}: nokhwa cannot have {mode}: {error}", path.display());
-            false
-        }
+    let asked = Camera::new(CameraIndex::Index(node.number), RequestedFormat::with_formats(exact, &[format]));
+    match &asked {
+        Ok(_) => log::debug!("{}: nokhwa has set {mode}", path.display()),
+        Err(error) => log::debug!("{}: nokhwa cannot have {mode}: {error}", path.display()),
     }
+    asked.is_ok()
 }
