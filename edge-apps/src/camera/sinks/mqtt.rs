@@ -217,7 +217,8 @@ fn said(error: ConnectionError) -> anyhow::Error {
     match error {
         ConnectionError::ConnectionRefused(code) => anyhow!("the broker refuses the connection: {code:?}"),
         ConnectionError::Io(error) => anyhow!("{error}"),
-        error => error.into(),
+        // what it comes of is in its own words
+        error => anyhow!("{error}"),
     }
 }
 
