@@ -48,7 +48,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         "the emulated machine is an x86 machine: run it on one"
     );
     let workspace = Workspace::here()?;
-    process::run(process::cargo(&workspace.root).args(["build", "--package", "glimpse", "--features", "v4l2"]))?;
+    // as `cargo ci test` builds it, so that nothing is built twice
+    let build = ["test", "--workspace", "--features", "glimpse/v4l2", "--test", "camera", "--no-run"];
+    process::run(process::cargo(&workspace.root).args(build))?;
     let folder = workspace.target_directory.join("camera");
     fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     // what debuggers read would fill the machine's memory
