@@ -123,7 +123,14 @@ impl Delivery {
         let unconfirmed = self.unconfirmed.iter().filter(|message| !message.is_confirmed);
         let rest = self.taken.iter().flat_map(|taken| &taken.lines);
         let lines = unconfirmed.map(|message| &message.message).chain(rest).map(Vec::as_slice);
-        self.spool.put_back(self.taken.as_ref(), lines)?;
+        if let Err(error) = self.spool.put_back(self.taken.as_ref(), lines) {
+            // they wait in memory, and are sent again all the same
+            let unconfirmed = self.unconfirmed.drain(..).rev().filter(|message| !message.is_confirmed);
+            for Unconfirmed { message, .. } in unconfirmed {
+                self.new.push_front(message);
+            }
+            return Err(error);
+        }
         self.unconfirmed.clear();
         self.taken = None;
         self.store()
@@ -216,6 +223,25 @@ mod tests {
             assert_eq!(confirmed, (0..next).collect::<Vec<_>>(), "seed {seed}");
             assert_eq!(delivery.len(), 0);
         }
+    }
+
+    #[test]
+    fn what_the_disk_does_not_take_is_sent_again_from_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = folder.path().join("spool");
+        let mut delivery = Delivery::new(&spool, 1 << 30).unwrap();
+        delivery.connected();
+        for number in 0..4 {
+            delivery.add(message(number)).unwrap();
+        }
+        let mut id = 1;
+        assert_eq!(send(&mut delivery, &mut id), [0, 1, 2, 3]);
+        delivery.confirmed(1);
+        std::fs::remove_dir_all(&spool).unwrap();
+        assert!(delivery.disconnected().is_err());
+        delivery.connected();
+        id = 1;
+        assert_eq!(send(&mut delivery, &mut id), [1, 2, 3]);
     }
 
     #[test]
