@@ -49,7 +49,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     );
     let workspace = Workspace::here()?;
     // as `cargo ci test` builds it, so that nothing is built twice
-    let build = ["test", "--workspace", "--features", "glimpse/v4l2", "--test", "camera", "--no-run"];
+    let build = ["test", "--workspace", "--features", Workspace::FEATURES, "--test", "camera", "--no-run"];
     process::run(process::cargo(&workspace.root).args(build))?;
     let folder = workspace.target_directory.join("camera");
     fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;

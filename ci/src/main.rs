@@ -17,6 +17,7 @@ mod parity;
 mod process;
 mod soak;
 mod test;
+mod tools;
 mod venv;
 mod workspace;
 

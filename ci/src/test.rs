@@ -42,7 +42,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
                 "test",
                 "--workspace",
                 "--features",
-                ADDED,
+                Workspace::FEATURES,
                 "--no-fail-fast",
             ]))
         }));
@@ -53,8 +53,6 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     Failures::unless_empty(failures)
 }
 
-/// The feature that has to be asked for: its own tests do without a camera.
-const ADDED: &str = "glimpse/v4l2";
 /// Where Linux keeps the drivers' descriptions.
 const DRIVERS: &str = "/usr/share/vulkan/icd.d";
 
@@ -65,7 +63,7 @@ fn on_gpu(workspace: &Workspace) -> anyhow::Result<()> {
         "test",
         "--workspace",
         "--features",
-        ADDED,
+        Workspace::FEATURES,
         "--lib",
         "--tests",
         "--no-fail-fast",
@@ -87,15 +85,19 @@ fn on_gpu(workspace: &Workspace) -> anyhow::Result<()> {
 fn with_programs(workspace: &Workspace) -> anyhow::Result<()> {
     // Debian keeps brokers with the programs of the system
     let path = format!("{}:/usr/sbin", env::var("PATH").unwrap_or_default());
-    for (program, option) in
-        [("chromium", "--version"), ("ffmpeg", "-version"), ("mosquitto", "-h"), ("systemd-analyze", "--version")]
-    {
+    for (program, option) in [
+        ("chromium", "--version"),
+        ("ffmpeg", "-version"),
+        ("mosquitto", "-h"),
+        ("openssl", "version"),
+        ("systemd-analyze", "--version"),
+    ] {
         let found = Command::new(program).env("PATH", &path).arg(option).output();
         found.with_context(|| format!("there is no {program}: `ci/setup tests` installs Debian's"))?;
     }
     let mut command = process::cargo(&workspace.root);
-    command.args(["test", "--workspace", "--features", ADDED, "--no-fail-fast"]);
-    command.args(["browser", "film", "mqtt", "service"].iter().flat_map(|tests| ["--test", tests]));
+    command.args(["test", "--workspace", "--features", Workspace::FEATURES, "--no-fail-fast"]);
+    command.args(["browser", "disk", "film", "mqtt", "service"].iter().flat_map(|tests| ["--test", tests]));
     process::run(command.args(["--", "--ignored"]))
 }
 

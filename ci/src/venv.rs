@@ -27,6 +27,9 @@ pub const PARITY: Environment = Environment { requirements: "ci/requirements-par
 /// The engines that `cargo ci bench peers` measures Glimpse beside.
 pub const PEERS: Environment = Environment { requirements: "ci/requirements-peers.txt", folder: "venv-peers" };
 
+/// What programs for other machines are linked with.
+pub const CROSS: Environment = Environment { requirements: "ci/requirements-cross.txt", folder: "venv-cross" };
+
 /// The file in an environment that says what it was made from; written last, so that one half made does not have it.
 const STAMP: &str = "glimpse-stamp.txt";
 

@@ -23,6 +23,8 @@ pub struct Workspace {
 #[derive(Deserialize)]
 pub struct Package {
     pub name: String,
+    pub version: String,
+    pub repository: Option<String>,
     pub dependencies: Vec<Dependency>,
 }
 
@@ -33,6 +35,9 @@ pub struct Dependency {
 }
 
 impl Workspace {
+    /// Features that have to be asked for, and that all tests are built with: whoever builds with others builds all anew.
+    pub const FEATURES: &str = "glimpse/v4l2,glimpse/zenoh";
+
     /// The workspace around the current folder.
     ///
     /// # Errors
@@ -45,6 +50,17 @@ impl Workspace {
 
     fn from_metadata(json: &[u8]) -> anyhow::Result<Self> {
         serde_json::from_slice(json).context("reading what `cargo metadata` printed")
+    }
+
+    /// A crate of the workspace.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn package(&self, name: &str) -> anyhow::Result<&Package> {
+        self.packages
+            .iter()
+            .find(|package| package.name == name)
+            .with_context(|| format!("there is no crate {name} here"))
     }
 
     /// The files that git keeps, and those that it would keep if they were added, in name order; `/` between folders.

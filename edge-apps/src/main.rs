@@ -43,6 +43,8 @@ enum Command {
     InstallService(commands::install_service::Args),
     Bench(commands::bench::Args),
     Info(commands::info::Args),
+    Completions(commands::completions::Args),
+    Man(commands::man::Args),
 }
 
 fn main() -> ExitCode {
@@ -66,6 +68,8 @@ fn main() -> ExitCode {
         Command::InstallService(args) => commands::install_service::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Bench(args) => commands::bench::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Info(args) => commands::info::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Completions(args) => commands::completions::run(&args, Cli::command()).map(|()| ExitCode::SUCCESS),
+        Command::Man(args) => commands::man::run(&args, Cli::command()).map(|()| ExitCode::SUCCESS),
     };
     match done {
         Ok(status) => status,

@@ -216,6 +216,41 @@ fn a_broker_that_wants_a_password_is_told_it_and_says_so_where_it_is_wrong_with_
     }
 }
 
+/// Runs openssl, with the words of a line.
+fn openssl(folder: &Path, line: &str) {
+    let made = Command::new("openssl").current_dir(folder).args(line.split_whitespace()).output().unwrap();
+    assert!(made.status.success(), "{line}: {}", String::from_utf8_lossy(&made.stderr));
+}
+
+#[test]
+#[ignore = "needs mosquitto"]
+fn a_certificate_is_looked_at_with_mosquitto() {
+    let place = Place::new();
+    let port = free_port();
+    let folder = place.path("");
+    openssl(&folder, "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=test-ca");
+    openssl(&folder, "req -newkey rsa:2048 -nodes -keyout broker.key -out broker.csr -subj /CN=127.0.0.1");
+    std::fs::write(place.path("names"), "subjectAltName=IP:127.0.0.1").unwrap();
+    let line =
+        "x509 -req -in broker.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out broker.pem -days 2 -extfile names";
+    openssl(&folder, line);
+    let file = |name: &str| place.path(name).display().to_string();
+    let more =
+        format!("allow_anonymous true\ncertfile {}\nkeyfile {}\nuser root", file("broker.pem"), file("broker.key"));
+    let _broker = broker(port, &folder, &more);
+    let (_subscriber, messages) = subscriber(port, "cameras/#", &["--cafile", &file("ca.pem")]);
+    let line = format!(
+        "camera --source test: --every-frame --frames 4 --spool spool --out mqtts://127.0.0.1:{port}/cameras/door"
+    );
+    // one that only this test's own authority vouches for, and nobody else does
+    let output = place.glimpse(&line).assert().success().get_output().clone();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("UnknownIssuer"), "{said}");
+    assert_eq!(rest(&messages).len(), 0);
+    place.glimpse(&line).env("SSL_CERT_FILE", file("ca.pem")).assert().success();
+    assert_eq!(rest(&messages).len(), 8);
+}
+
 #[test]
 fn what_cannot_be_sent_to_is_refused() {
     let place = Place::new();

@@ -96,6 +96,29 @@ fn everything_that_can_be_asked_for_is_there() {
 }
 
 #[test]
+fn a_model_that_cannot_paint_shows_the_rest_and_says_why() {
+    let place = Place::new();
+    place.copy_bundle("features");
+    let manifest = place.path("features/manifest.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let features = text.replace("norm_pix = false\nbase = \"membrane\"", "norm_pix = true");
+    std::fs::write(&manifest, features).unwrap();
+    let served = served(&place, &["--model", "features"]);
+    let refused = served.get("/snapshot.jpg?view=painted");
+    assert_eq!(refused.status, 404);
+    assert!(refused.text().contains("normalized"), "{}", refused.text());
+    for view in ["camera", "seen", "features"] {
+        assert_eq!(served.get(&format!("/snapshot.jpg?view={view}")).status, 200, "{view}");
+    }
+    let mut viewer = served.viewer("", &[]).unwrap();
+    let (words, pictures) = viewer.frame();
+    let state = words.to_string();
+    assert!(state.contains("cannot_paint") && state.contains("normalized"), "{state}");
+    let empty: Vec<bool> = pictures.iter().map(Vec::is_empty).collect();
+    assert_eq!(empty, [false, false, true, false]);
+}
+
+#[test]
 fn what_is_changed_is_done_and_shown_to_all() {
     let place = Place::new();
     let served = served(&place, &["--seed", "3"]);

@@ -9,7 +9,6 @@ frame to its features (median and 99th percentile), and the most memory that was
 """
 
 import json
-import resource
 import sys
 import time
 from pathlib import Path
@@ -62,7 +61,6 @@ def main(folder: Path, form: str, film: str, frames: int, paced: bool, threads: 
                 "frames_per_s": frames / seconds,
                 "latency_p50_ms": latencies[len(latencies) // 2],
                 "latency_p99_ms": latencies[len(latencies) * 99 // 100],
-                "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
             }
         )
     )

@@ -25,7 +25,8 @@ const WATCH_EVERY: Duration = Duration::from_millis(50);
 ///
 /// Same film, same model, all patches, features as JSON, all cores. Once as fast as frames are taken, which gives frames a
 /// second and memory; once as the film has them, which gives the time from a frame to its features. ONNX Runtime has the form
-/// of the model that it is fastest with; Glimpse's memory is its own and ffmpeg's. Builds glimpse in release. Leave the machine
+/// of the model that it is fastest with. Memory is that of Glimpse and ffmpeg, which reads films for it; without ffmpeg; and less what is read from files, which
+/// Linux takes back when it needs it. Builds glimpse in release. Leave the machine
 /// alone while it runs.
 #[derive(clap::Args)]
 pub struct Args {
@@ -55,9 +56,19 @@ struct Figures {
     frames_per_s: f64,
     latency_p50_ms: f64,
     latency_p99_ms: f64,
-    /// The most memory that it had.
     #[serde(default)]
-    peak_mib: f64,
+    memory: Memory,
+}
+
+/// The most memory that a run had.
+#[derive(Debug, Clone, Copy, Default, Deserialize, Serialize)]
+struct Memory {
+    /// All its programs, each by itself.
+    all_mib: f64,
+    /// Of that, what is no part of a file, such as a program or a library.
+    own_mib: f64,
+    /// Without the programs that it starts.
+    alone_mib: f64,
 }
 
 #[derive(Serialize)]
@@ -131,7 +142,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     println!("Glimpse beside OpenCV and ONNX Runtime ({}), {} threads, {} turns:", best.0, runs.threads, args.turns);
     print("frames a second", &turns, |turn| [turn.glimpse.frames_per_s, turn.peer.frames_per_s]);
-    print("most memory, MiB", &turns, |turn| [turn.glimpse.peak_mib, turn.peer.peak_mib]);
+    print("most memory, MiB", &turns, |turn| [turn.glimpse.memory.all_mib, turn.peer.memory.all_mib]);
+    print("most memory but files', MiB", &turns, |turn| [turn.glimpse.memory.own_mib, turn.peer.memory.own_mib]);
+    print("most memory without ffmpeg's, MiB", &turns, |turn| {
+        [turn.glimpse.memory.alone_mib, turn.peer.memory.alone_mib]
+    });
     print("frame to features, median, ms", &turns, |turn| {
         [turn.paced_glimpse.latency_p50_ms, turn.paced_peer.latency_p50_ms]
     });
@@ -159,37 +174,65 @@ impl Runs {
         if !paced {
             command.arg("--every-frame");
         }
-        let mut child = command.stdout(Stdio::piped()).spawn().context("starting glimpse")?;
-        let mut peak_mib = 0.0_f64;
-        while child.try_wait()?.is_none() {
-            peak_mib = peak_mib.max(memory_mib(child.id()));
-            thread::sleep(WATCH_EVERY);
-        }
-        let output = child.wait_with_output()?;
-        ensure!(output.status.success(), "glimpse camera: {}", output.status);
-        let figures: Figures = serde_json::from_slice(&output.stdout).context("reading what glimpse camera says")?;
-        Ok(Figures { peak_mib, ..figures })
+        figures(&mut command)
     }
 
     fn peer(&self, form: &str, frames: usize, paced: bool) -> anyhow::Result<Figures> {
         let mut command = Command::new(&self.python);
         command.arg(&self.script).arg(&self.forms).arg(form).arg(&self.film).arg(frames.to_string());
         command.args([if paced { "1" } else { "0" }, &self.threads.to_string()]).arg(self.scratch.join("peer.jsonl"));
-        serde_json::from_slice(&process::output(&mut command)?).context("reading what the peer says")
+        figures(&mut command)
     }
 }
 
-/// The most memory that a process and its children had, each by itself.
-fn memory_mib(process: u32) -> f64 {
-    let peak = |process: &str| {
+/// Runs a program that prints its figures, and watches its memory.
+fn figures(command: &mut Command) -> anyhow::Result<Figures> {
+    let program = command.get_program().display().to_string();
+    let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("starting {program}"))?;
+    let mut memory = Memory::default();
+    while child.try_wait()?.is_none() {
+        memory.watch(child.id());
+        thread::sleep(WATCH_EVERY);
+    }
+    let output = child.wait_with_output()?;
+    ensure!(output.status.success(), "{program}: {}", output.status);
+    let figures: Figures =
+        serde_json::from_slice(&output.stdout).with_context(|| format!("reading what {program} says"))?;
+    Ok(Figures { memory, ..figures })
+}
+
+impl Memory {
+    /// Looks at a process and its children.
+    fn watch(&mut self, process: u32) {
+        // of any of its threads
+        let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+        let children = threads.map(|thread| fs::read_to_string(thread.path().join("children")).unwrap_or_default());
+        let children: Vec<String> =
+            children.flat_map(|text| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect();
+        let alone = Status::of(&process.to_string());
+        let with_children = || std::iter::once(alone).chain(children.iter().map(|child| Status::of(child)));
+        self.alone_mib = self.alone_mib.max(alone.most_mib);
+        self.all_mib = self.all_mib.max(with_children().map(|status| status.most_mib).sum());
+        self.own_mib = self.own_mib.max(with_children().map(|status| status.own_mib).sum());
+    }
+}
+
+/// What Linux says of a process.
+#[derive(Clone, Copy)]
+struct Status {
+    /// The most memory so far.
+    most_mib: f64,
+    /// What is no part of a file, now.
+    own_mib: f64,
+}
+
+impl Status {
+    fn of(process: &str) -> Self {
         let status = fs::read_to_string(Path::new("/proc").join(process).join("status")).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
-    };
-    // of any of its threads
-    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
-    let children = threads.map(|thread| fs::read_to_string(thread.path().join("children")).unwrap_or_default());
-    let children: Vec<String> =
-        children.flat_map(|text| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect();
-    peak(&process.to_string()) + children.iter().map(|child| peak(child)).sum::<f64>()
+        let mib = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+        };
+        Self { most_mib: mib("VmHWM:"), own_mib: mib("RssAnon:") }
+    }
 }

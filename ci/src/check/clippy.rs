@@ -8,7 +8,7 @@ use crate::workspace::Workspace;
 const PLAIN: [&str; 5] = ["--package", "glimpse", "--package", "glimpse-runtime", "--no-default-features"];
 
 /// The program with the feature that has to be asked for.
-const CAMERAS: [&str; 4] = ["--package", "glimpse", "--features", "v4l2"];
+const CAMERAS: [&str; 4] = ["--package", "glimpse", "--features", "v4l2,zenoh"];
 
 pub fn check(workspace: &Workspace, scope: Scope) -> Found {
     process::require_component(&workspace.root, "clippy", "clippy")?;

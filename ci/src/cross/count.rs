@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-use super::{C_LIBRARY, Cross, TARGET};
+use super::machine::Cross;
 use crate::failures::Failures;
 use crate::process;
 use crate::workspace::Workspace;
@@ -54,25 +54,35 @@ struct Counts {
     kinds: BTreeMap<&'static str, f64>,
 }
 
+/// Counts the instructions of each operator as each core, and sees that they are those of the core.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// ARM cores to emulate, by QEMU's names
+    #[arg(long, value_name = "CORE", default_values = ["cortex-a72", "cortex-a76", "max"])]
+    cpu: Vec<String>,
+}
+
 /// Counts each operator on each core and prints a table.
 ///
 /// # Errors
 /// [`Failures`] when an operator does not run on the instructions of its core; otherwise when a program is missing.
-pub fn run(workspace: &Workspace, cross: &Cross, cpus: &[String]) -> anyhow::Result<()> {
-    let mut build = cross.cargo(workspace, "max");
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let workspace = Workspace::here()?;
+    let cross = super::arm64(&workspace)?;
+    let mut build = cross.cargo_as(&workspace, "max");
     build.args(["build", "--release", "--package", "glimpse-kernels", "--example", "operator"]);
     process::run(&mut build)?;
-    let folder = Cross::target_directory(workspace);
-    let program = folder.join(TARGET).join("release/examples/operator");
+    let folder = cross.target_directory(&workspace);
+    let program = folder.join(cross.machine.triple()).join("release/examples/operator");
     let plugin = folder.join("count.so");
     let source = workspace.root.join("ci/src/cross/count.c");
     process::run(Command::new("cc").args(["-O2", "-shared", "-fPIC", "-o"]).arg(&plugin).arg(source))?;
-    let counter = Counter { plugin, program };
+    let counter = Counter { cross, plugin, program };
     let mut failures = Vec::new();
     println!(
         "| core | kernels | operator | instructions | a multiplication | of them |\n| --- | --- | --- | --- | --- | --- |"
     );
-    for cpu in cpus {
+    for cpu in &args.cpu {
         for operator in OPERATORS {
             let counts = counter.counts(cpu, operator)?;
             println!("| {cpu} | {} | {operator} | {} |", counts.kernels, counts.shown());
@@ -85,6 +95,7 @@ pub fn run(workspace: &Workspace, cross: &Cross, cpus: &[String]) -> anyhow::Res
 }
 
 struct Counter {
+    cross: Cross,
     plugin: PathBuf,
     program: PathBuf,
 }
@@ -114,8 +125,9 @@ impl Counter {
             forms.iter().enumerate().map(move |(form, bits)| format!("{}={bits}", name(index, form)))
         });
         let plugin = [path(&self.plugin)?.to_owned()].into_iter().chain(forms).collect::<Vec<_>>().join(",");
-        let mut command = Command::new("qemu-aarch64");
-        command.args(["-cpu", cpu, "-L", C_LIBRARY, "-plugin", &plugin]).arg(&self.program);
+        let words = self.cross.runner(cpu);
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).args(["-plugin", &plugin]).arg(&self.program);
         let output = command.args([operator, &runs.to_string()]).output().context("starting qemu-aarch64")?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "{operator} as {cpu}: {}\n{said}", output.status);

@@ -43,7 +43,7 @@ impl ExportProgram {
     /// When it does not build.
     pub fn build(workspace: &Workspace) -> anyhow::Result<Self> {
         let mut command = process::cargo(&workspace.root);
-        command.args(["build", "--workspace", "--bins", "--tests"]);
+        command.args(["build", "--workspace", "--features", Workspace::FEATURES, "--bins", "--tests"]);
         command.arg("--message-format=json-render-diagnostics");
         eprintln!("building glimpse-export …");
         let messages = process::output(&mut command)?;

@@ -100,7 +100,7 @@ pub struct Args {
     seed: u64,
 
     /// Where to: FILE.jsonl for features, a line a frame, FILE.parquet, or FILE.npy; `mqtt://[USER[:PASSWORD]@]HOST/TOPIC` or `mqtts://…`,
-    /// a message a frame; FILE.mjpeg or FILE.y4m for painted frames; - for features on standard output, mjpeg:- or y4m:- for
+    /// a message a frame; zenoh:KEY, a sample a frame; FILE.mjpeg or FILE.y4m for painted frames; - for features on standard output, mjpeg:- or y4m:- for
     /// frames; may be given several times
     #[arg(long = "out", value_name = "OUTPUT")]
     outputs: Vec<Output>,
@@ -120,6 +120,11 @@ pub struct Args {
     /// How much may wait for each broker; beyond it, the oldest messages are given up [default: 64MB]
     #[arg(long, value_name = "64MB")]
     spool_size: Option<Bytes>,
+
+    /// Zenoh's own configuration (JSON5), for zenoh: outputs: whom to connect to, say [default: the file that `ZENOH_CONFIG` names, or
+    /// Zenoh's defaults, which find others on the network]
+    #[arg(long, value_name = "FILE")]
+    zenoh_config: Option<PathBuf>,
 
     /// Which tokens make a frame's features: the class token, the mean of those of patches, or none are left out
     #[arg(long, value_enum, value_name = "POOL", default_value = "cls")]
@@ -231,7 +236,12 @@ pub fn run(args: &Args) -> Result<()> {
     let mut stream = Stream::new(model, most)?;
     let mut sinks = Vec::new();
     let most_spool_bytes = args.spool_size.unwrap_or(Bytes::SPOOL).0;
-    let keeping = Keeping { rotate: args.rotate, spool: spool_folder(args.spool.as_deref()), most_spool_bytes };
+    let keeping = Keeping {
+        rotate: args.rotate,
+        spool: spool_folder(args.spool.as_deref()),
+        most_spool_bytes,
+        zenoh: args.zenoh_config.clone(),
+    };
     for output in &args.outputs {
         sinks.push(Running::start(output, &keeping)?);
     }
@@ -292,26 +302,31 @@ pub fn run(args: &Args) -> Result<()> {
         // a source that broke down has said so
         let _ = capture.join();
     }
-    let reports = finished(sinks, watched.is_ok())?;
+    let (reports, ended) = finished(sinks, watched.is_ok());
     let done = watched?;
     let sources = names.into_iter().enumerate().map(|(at, source)| {
         let (captured, dropped) = mailbox.counts(at);
         SourceReport { source, captured, dropped }
     });
-    report(args, Report::new(sources.collect(), reports, done, grid.len(), stream.model().runs_on()))
+    report(args, Report::new(sources.collect(), reports, done, grid.len(), stream.model().runs_on()))?;
+    ended
 }
 
-/// Ends all outputs, whatever one of them does.
-fn finished(sinks: Vec<Running>, succeeded: bool) -> Result<Vec<OutputReport>> {
-    let ended: Vec<Result<OutputReport>> = sinks
-        .into_iter()
-        .map(|sink| {
-            let output = sink.output.to_string();
-            let [missed, lost] = sink.finish(succeeded).with_context(|| output.clone())?;
-            Ok(OutputReport { output, missed, lost })
-        })
-        .collect();
-    ended.into_iter().collect()
+/// Ends all outputs, whatever one of them does; what the first of them says that cannot be ended.
+fn finished(sinks: Vec<Running>, succeeded: bool) -> (Vec<OutputReport>, Result<()>) {
+    let mut ended = Ok(());
+    let reports = sinks.into_iter().map(|sink| {
+        let output = sink.output.to_string();
+        let ([missed, lost], done) = sink.finish(succeeded);
+        let done = done.with_context(|| output.clone());
+        match (&ended, done) {
+            (Ok(()), done) => ended = done,
+            (Err(_), Err(error)) => log::warn!("{error:#}"),
+            (Err(_), Ok(())) => {}
+        }
+        OutputReport { output, missed, lost }
+    });
+    (reports.collect(), ended)
 }
 
 /// What is made of every frame: features are on a page, too.

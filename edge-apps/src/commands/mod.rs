@@ -3,7 +3,9 @@
 pub mod bench;
 pub mod camera;
 pub mod classify;
+pub mod completions;
 pub mod features;
 pub mod info;
 pub mod inpaint;
 pub mod install_service;
+pub mod man;

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
+use super::Dropped;
 use super::rotate::Rotate;
 
 /// How many bytes wait to be written at most.
@@ -30,6 +31,7 @@ pub struct RecordFile {
     /// Something that is not whole may stand after them.
     is_torn: bool,
     waiting: Vec<u8>,
+    records_waiting: u64,
     begun: Instant,
     rotate: Option<Rotate>,
 }
@@ -53,6 +55,7 @@ impl Records {
             len: 0,
             is_torn: false,
             waiting: Vec::new(),
+            records_waiting: 0,
             begun: Instant::now(),
             rotate,
         })))
@@ -75,6 +78,7 @@ impl Records {
                     file.write()?;
                 }
                 file.waiting.extend_from_slice(record);
+                file.records_waiting += 1;
                 Ok(())
             }
         }
@@ -127,9 +131,12 @@ impl Records {
     /// Gives the file its name. What would be empty is not left behind by a run that failed.
     ///
     /// # Errors
-    /// When the last of it cannot be written; it is there under its other name.
+    /// When the last of it cannot be written, which is [`Dropped`] then; the rest is there under its other name.
     pub fn finish(mut self, succeeded: bool) -> Result<()> {
-        self.keep().context("writing the last of it")?;
+        let kept = self.keep();
+        if let (Err(error), Self::File(file)) = (kept, &self) {
+            return Err(error).context(Dropped { count: file.records_waiting, why: "writing the last of it" });
+        }
         if let Self::File(file) = self {
             if file.len == 0 && (!succeeded || file.rotate.is_some()) {
                 return fs::remove_file(&file.aside).with_context(|| format!("removing {}", file.aside.display()));
@@ -154,6 +161,7 @@ impl RecordFile {
         if written.is_ok() {
             self.len += self.waiting.len() as u64;
             self.waiting.clear();
+            self.records_waiting = 0;
         } else {
             self.is_torn = true;
         }

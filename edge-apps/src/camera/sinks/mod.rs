@@ -13,6 +13,7 @@
 //! | `mqtt.rs` | features to an MQTT broker |
 //! | `delivery.rs` | what is on its way to a broker |
 //! | `spool.rs` | messages on the disk, while a broker is away |
+//! | `zenoh.rs` | features to a key of Zenoh's |
 
 mod broker;
 #[cfg(feature = "mqtt")]
@@ -28,6 +29,8 @@ mod parquet;
 mod rotate;
 #[cfg(feature = "mqtt")]
 mod spool;
+#[cfg(feature = "zenoh")]
+mod zenoh;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -90,13 +93,18 @@ impl Dropped {
 
 /// What is asked of files and messages that wait.
 #[derive(Debug, Clone)]
-#[cfg_attr(not(feature = "mqtt"), expect(dead_code, reason = "messages wait for brokers alone"))]
+#[cfg_attr(
+    not(all(feature = "mqtt", feature = "zenoh")),
+    expect(dead_code, reason = "some of it is for outputs that may be left out")
+)]
 pub struct Keeping {
     /// When a file ends and the next one begins.
     pub rotate: Option<Rotate>,
     /// Where messages wait for a broker that is away, and how many bytes of them.
     pub spool: PathBuf,
     pub most_spool_bytes: u64,
+    /// Zenoh's configuration.
+    pub zenoh: Option<PathBuf>,
 }
 
 /// A sink at work.
@@ -117,6 +125,7 @@ impl Running {
         let rotate = keeping.rotate;
         let sink: Box<dyn Sink> = match (&output.to, output.kind) {
             (Destination::Mqtt(broker), _) => message_sink(broker, keeping)?,
+            (Destination::Zenoh(key), _) => zenoh_sink(key, keeping)?,
             (_, Kind::Lines) => Box::new(lines::Lines::new(output, rotate)?),
             (_, Kind::Parquet) => Box::new(parquet::Parquet::new(output, rotate)?),
             (_, Kind::Npy) => Box::new(npy::Npy::new(output, rotate)?),
@@ -158,15 +167,15 @@ impl Running {
         self.missed
     }
 
-    /// Ends it: items that it missed, and that it lost.
-    ///
-    /// # Errors
-    /// When the last of it cannot be written.
-    pub fn finish(self, succeeded: bool) -> Result<[u64; 2]> {
+    /// Ends it: items that it missed, and that it lost; and an error when the last of it cannot be written.
+    pub fn finish(self, succeeded: bool) -> ([u64; 2], Result<()>) {
         drop(self.give);
-        let (sink, lost) = self.thread.join().map_err(|_| anyhow!("{} broke down", self.output))?;
-        sink.finish(succeeded)?;
-        Ok([self.missed, lost])
+        let Ok((sink, lost)) = self.thread.join() else {
+            return ([self.missed, 0], Err(anyhow!("{} broke down", self.output)));
+        };
+        let done = sink.finish(succeeded);
+        let lost_last = done.as_ref().err().and_then(|error| Some(error.downcast_ref::<Dropped>()?.count));
+        ([self.missed, lost + lost_last.unwrap_or(0)], done)
     }
 }
 
@@ -188,6 +197,16 @@ fn message_sink(broker: &Broker, keeping: &Keeping) -> Result<Box<dyn Sink>> {
 #[cfg(not(feature = "mqtt"))]
 fn message_sink(_: &Broker, _: &Keeping) -> Result<Box<dyn Sink>> {
     anyhow::bail!("this program was built without MQTT; build it with --features mqtt")
+}
+
+#[cfg(feature = "zenoh")]
+fn zenoh_sink(key: &str, keeping: &Keeping) -> Result<Box<dyn Sink>> {
+    Ok(Box::new(zenoh::Zenoh::new(key, keeping.zenoh.as_deref())?))
+}
+
+#[cfg(not(feature = "zenoh"))]
+fn zenoh_sink(_: &str, _: &Keeping) -> Result<Box<dyn Sink>> {
+    anyhow::bail!("this program was built without Zenoh; build it with --features zenoh")
 }
 
 /// Takes items until there are no more: the sink, and how many were lost.

@@ -28,6 +28,8 @@ pub enum Destination {
     Stdout,
     File(PathBuf),
     Mqtt(Broker),
+    /// A key of Zenoh's.
+    Zenoh(String),
 }
 
 /// An output: what, and where to.
@@ -76,7 +78,7 @@ impl Output {
     pub fn path(&self) -> Option<&Path> {
         match &self.to {
             Destination::File(path) => Some(path),
-            Destination::Stdout | Destination::Mqtt(_) => None,
+            Destination::Stdout | Destination::Mqtt(_) | Destination::Zenoh(_) => None,
         }
     }
 
@@ -101,11 +103,14 @@ impl FromStr for Output {
         let wrong = || {
             format!(
                 "`{text}` says not what to write: let it end in .jsonl, .parquet, .npy, .mjpeg or .y4m, or begin with jsonl:, mjpeg: \
-                 or y4m:, such as y4m:- for standard output, or be mqtt://broker.example.org/topic"
+                 or y4m:, such as y4m:- for standard output, or be mqtt://broker.example.org/topic or zenoh:key"
             )
         };
         if text.starts_with("mqtt://") || text.starts_with("mqtts://") {
             return Ok(Self { kind: Kind::Lines, to: Destination::Mqtt(text.parse()?) });
+        }
+        if let Some(key) = text.strip_prefix("zenoh:") {
+            return Ok(Self { kind: Kind::Lines, to: Destination::Zenoh(zenoh_key(key)?) });
         }
         if text == "-" {
             return Ok(Self { kind: Kind::Lines, to: Destination::Stdout });
@@ -131,7 +136,20 @@ impl fmt::Display for Output {
             Destination::Stdout => f.write_str("standard output"),
             Destination::File(path) => write!(f, "{}", path.display()),
             Destination::Mqtt(broker) => write!(f, "{broker}"),
+            Destination::Zenoh(key) => write!(f, "zenoh:{key}"),
         }
+    }
+}
+
+/// A key that can be published to: words between slashes, without wildcards.
+fn zenoh_key(key: &str) -> Result<String, String> {
+    let is_word = |word: &str| !word.is_empty() && !word.contains(['*', '$', '#', '?']);
+    if key.split('/').all(is_word) {
+        Ok(key.to_owned())
+    } else {
+        Err(format!(
+            "`{key}` is no key that can be published to: words between slashes, without * $ # ?, such as zenoh:cameras/door"
+        ))
     }
 }
 
@@ -159,6 +177,11 @@ mod tests {
         }
         let to: Output = "mqtt://example.org/a/b".parse().unwrap();
         assert!(matches!(to.to, Destination::Mqtt(_)) && to.kind == Kind::Lines && to.path().is_none(), "{to}");
+        let to: Output = "zenoh:a/b".parse().unwrap();
+        assert_eq!((&to.to, to.to_string()), (&Destination::Zenoh("a/b".to_owned()), "zenoh:a/b".to_owned()));
+        for key in ["", "/a", "a/", "a//b", "a/*", "a$*", "a?b", "a#"] {
+            assert!(format!("zenoh:{key}").parse::<Output>().unwrap_err().contains("no key"), "{key}");
+        }
         for text in ["", "a", "a.txt", "y4m:", "npy:"] {
             assert!(text.parse::<Output>().unwrap_err().contains(".jsonl"), "{text}");
         }

@@ -31,6 +31,8 @@ pub fn check(args: &Args) -> Result<()> {
         is_messages || (args.spool.is_none() && args.spool_size.is_none()),
         "--spool and --spool-size are for mqtt:// outputs; here they would do nothing"
     );
+    let is_zenoh = args.outputs.iter().any(|output| matches!(output.to, Destination::Zenoh(_)));
+    ensure!(is_zenoh || args.zenoh_config.is_none(), "--zenoh-config is for zenoh: outputs; here it would do nothing");
     let never_ends = args.rotate.is_none() && args.frames.is_none() && args.duration.is_none();
     for output in &args.outputs {
         ensure!(

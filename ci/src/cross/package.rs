@@ -1,0 +1,382 @@
+//! `cargo ci cross package`: programs to install, as archives and as packages of Debian's.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+
+use super::equal;
+use super::machine::{Cross, Machine};
+use crate::failures::Failures;
+use crate::process;
+use crate::tools;
+use crate::venv;
+use crate::workspace::{Package, Workspace};
+
+/// The C library that a program may ask for: that of Ubuntu 20.04, which the oldest Jetsons that are looked after have.
+const GLIBC: [u32; 2] = [2, 31];
+/// What a program is to be no larger than, its model in it.
+const MOST_BYTES: u64 = 25_000_000;
+/// Cameras are on in what is released.
+const FEATURES: &str = "v4l2";
+const MAINTAINER: &str = "The Glimpse authors <glimpse@example.org>";
+
+/// Builds what people install: for each machine an archive, a Debian package, a bill of materials, and checksums of all.
+///
+/// A program is linked with zig's copy of the C library's symbols, so that it runs from glibc 2.31 on (Ubuntu 20.04, Raspberry Pi
+/// OS 11), and holds its model; nothing is fetched when it runs. The Debian package has the manual's pages, what shells complete,
+/// and glimpse@.service besides. Installs what is missing, on Debian and Ubuntu.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Machines to build for
+    #[arg(long = "machine", value_enum, value_name = "MACHINE", default_values_t = [Machine::Aarch64])]
+    machines: Vec<Machine>,
+    /// Where to [default: dist in cargo's target folder]
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+}
+
+impl Default for Args {
+    fn default() -> Self {
+        Self { machines: vec![Machine::Aarch64], out: None }
+    }
+}
+
+/// What was packed of a machine.
+pub struct Packed {
+    pub machine: Machine,
+    pub cross: Cross,
+    pub archive: PathBuf,
+    pub deb: PathBuf,
+    pub program_bytes: u64,
+}
+
+/// Packs each machine's and prints a table.
+///
+/// # Errors
+/// [`Failures`] when a program is too large or asks for too new a C library; otherwise when something does not build.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let workspace = Workspace::here()?;
+    let out = args.out.clone().unwrap_or_else(|| workspace.target_directory.join("dist"));
+    fs::create_dir_all(&out).with_context(|| format!("making {}", out.display()))?;
+    let mut all = Vec::new();
+    let mut failures = Vec::new();
+    for &machine in &args.machines {
+        let packed = Packing::new(&workspace, machine)?.pack(&out, &mut failures)?;
+        failures.extend(equal::failures(&workspace, &packed)?);
+        all.push(packed);
+    }
+    println!("| machine | program | archive | Debian package |\n| --- | --- | --- | --- |");
+    let mb = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
+    for Packed { machine, archive, deb, program_bytes, .. } in &all {
+        let [archive, deb] = [archive, deb].map(|path| fs::metadata(path).map_or(0, |file| file.len()));
+        println!("| {} | {} | {} | {} |", machine.name(), mb(*program_bytes), mb(archive), mb(deb));
+    }
+    println!("{}", out.display());
+    Failures::unless_empty(failures)
+}
+
+struct Packing<'a> {
+    workspace: &'a Workspace,
+    cross: Cross,
+    version: String,
+    repository: String,
+    /// Seconds since 1970, of what is packed: the same sources make the same files.
+    epoch: String,
+    /// Where files lie as they are packed.
+    scratch: PathBuf,
+}
+
+impl<'a> Packing<'a> {
+    fn new(workspace: &'a Workspace, machine: Machine) -> anyhow::Result<Self> {
+        let cross = Cross::new(workspace, machine)?;
+        let Package { version, repository, .. } = workspace.package("glimpse")?;
+        let (version, repository) = (version.clone(), repository.clone().unwrap_or_default());
+        let epoch =
+            process::output(Command::new("git").current_dir(&workspace.root).args(["log", "-1", "--format=%ct"]))?;
+        let epoch = String::from_utf8(epoch)?.trim().to_owned();
+        let scratch = cross.target_directory(workspace).join("package");
+        if scratch.exists() {
+            fs::remove_dir_all(&scratch).with_context(|| format!("removing {}", scratch.display()))?;
+        }
+        fs::create_dir_all(&scratch).with_context(|| format!("making {}", scratch.display()))?;
+        Ok(Self { workspace, cross, version, repository, epoch, scratch })
+    }
+
+    fn pack(self, out: &Path, failures: &mut Vec<String>) -> anyhow::Result<Packed> {
+        let program = self.build()?;
+        let machine = self.cross.machine;
+        let program_bytes = fs::metadata(&program).with_context(|| format!("finding {}", program.display()))?.len();
+        if program_bytes > MOST_BYTES {
+            failures
+                .push(format!("{}: the program has {program_bytes} bytes; {MOST_BYTES} are the most", machine.name()));
+        }
+        let needs = glibc_needed(&program)?;
+        eprintln!("{} asks for glibc {}.{}", program.display(), needs[0], needs[1]);
+        if needs > GLIBC {
+            let [major, minor] = needs;
+            failures.push(format!("{}: the program asks for glibc {major}.{minor}", machine.name()));
+        }
+        let materials = self.bill_of_materials(out)?;
+        let extras = self.extras(&program)?;
+        let archive = self.archive(&program, &extras, &materials, out)?;
+        let deb = self.deb(&program, &extras, &materials, out)?;
+        sums(out, &[&archive, &deb, &materials], machine)?;
+        Ok(Packed { machine, cross: self.cross, archive, deb, program_bytes })
+    }
+
+    fn build(&self) -> anyhow::Result<PathBuf> {
+        let python = venv::python(self.workspace, venv::CROSS)?;
+        let tools = python.parent().context("finding the folder of Python's programs")?;
+        let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default());
+        let triple = self.cross.machine.triple();
+        let [major, minor] = GLIBC;
+        let mut command = self.cross.cargo(self.workspace);
+        command.args(["zigbuild", "--locked", "--profile", "dist", "--package", "glimpse", "--features", FEATURES]);
+        command.args(["--target", &format!("{triple}.{major}.{minor}")]).env("PATH", path);
+        process::run(&mut command)?;
+        Ok(self.cross.target_directory(self.workspace).join(triple).join("dist/glimpse"))
+    }
+
+    /// What the program is made of, as CycloneDX.
+    fn bill_of_materials(&self, out: &Path) -> anyhow::Result<PathBuf> {
+        let tool = tools::CYCLONEDX.path(self.workspace)?;
+        let name = format!("glimpse-{}-{}.cdx", self.version, self.cross.machine.name());
+        let mut command = Command::new(tool);
+        command.args([
+            "cyclonedx",
+            "--manifest-path",
+            "edge-apps/Cargo.toml",
+            "--format",
+            "json",
+            "--features",
+            FEATURES,
+        ]);
+        command.args(["--target", self.cross.machine.triple(), "--override-filename", &name, "--quiet"]);
+        command.current_dir(&self.workspace.root).env("SOURCE_DATE_EPOCH", &self.epoch);
+        process::run(&mut command)?;
+        // it writes beside each manifest that it reads
+        let files = self.workspace.root.join("edge-apps").join(format!("{name}.json"));
+        let to = out.join(format!("{name}.json"));
+        fs::copy(&files, &to).with_context(|| format!("writing {}", to.display()))?;
+        for folder in ["edge-apps", "models", "runtime", "runtime/kernels"] {
+            let left = self.workspace.root.join(folder).join(format!("{name}.json"));
+            if left.exists() {
+                fs::remove_file(&left).with_context(|| format!("removing {}", left.display()))?;
+            }
+        }
+        Ok(to)
+    }
+
+    /// Makes what the program says of itself: manual, completions, service.
+    fn extras(&self, program: &Path) -> anyhow::Result<PathBuf> {
+        let folder = self.scratch.join("extras");
+        fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+        process::run(self.cross.program(program).arg("man").arg(folder.join("man")))?;
+        for (shell, file) in [("bash", "glimpse"), ("zsh", "_glimpse"), ("fish", "glimpse.fish")] {
+            let text = process::output(self.cross.program(program).args(["completions", shell]))?;
+            fs::write(folder.join(file), text).with_context(|| format!("writing {file}"))?;
+        }
+        let template = self.workspace.read("edge-apps/src/commands/install_service/unit.service")?;
+        fs::write(folder.join("glimpse@.service"), service(&String::from_utf8(template)?))
+            .context("writing the unit")?;
+        Ok(folder)
+    }
+
+    fn archive(&self, program: &Path, extras: &Path, materials: &Path, out: &Path) -> anyhow::Result<PathBuf> {
+        let name = format!("glimpse-{}-{}-linux", self.version, self.cross.machine.name());
+        let tree = Tree(self.scratch.join("archive").join(&name));
+        tree.file(program, "glimpse", 0o755)?;
+        tree.folder(&extras.join("man"), "man")?;
+        for file in ["glimpse", "_glimpse", "glimpse.fish"] {
+            tree.file(&extras.join(file), &format!("completions/{file}"), 0o644)?;
+        }
+        tree.file(&extras.join("glimpse@.service"), "glimpse@.service", 0o644)?;
+        for (file, to) in DOCUMENTS {
+            tree.file(&self.workspace.root.join(file), to, 0o644)?;
+        }
+        tree.file(materials, "materials.cdx.json", 0o644)?;
+        let archive = out.join(format!("{name}.tar.gz"));
+        let mut command = Command::new("tar");
+        command.args(["--create", "--gzip", "--sort=name", "--owner=0", "--group=0", "--numeric-owner"]);
+        command.arg(format!("--mtime=@{}", self.epoch)).arg("--file").arg(&archive);
+        process::run(command.arg("--directory").arg(self.scratch.join("archive")).arg(&name).env("GZIP", "-n9"))?;
+        Ok(archive)
+    }
+
+    fn deb(&self, program: &Path, extras: &Path, materials: &Path, out: &Path) -> anyhow::Result<PathBuf> {
+        let tree = Tree(self.scratch.join("deb"));
+        tree.file(program, "usr/bin/glimpse", 0o755)?;
+        tree.folder(&extras.join("man"), "usr/share/man/man1")?;
+        for file in fs::read_dir(tree.0.join("usr/share/man/man1"))? {
+            process::run(Command::new("gzip").args(["-9n"]).arg(file?.path()))?;
+        }
+        for (file, to) in [
+            ("glimpse", "usr/share/bash-completion/completions/glimpse"),
+            ("_glimpse", "usr/share/zsh/vendor-completions/_glimpse"),
+            ("glimpse.fish", "usr/share/fish/vendor_completions.d/glimpse.fish"),
+            ("glimpse@.service", "usr/lib/systemd/system/glimpse@.service"),
+        ] {
+            tree.file(&extras.join(file), to, 0o644)?;
+        }
+        for (file, to) in DOCUMENTS {
+            tree.file(&self.workspace.root.join(file), &format!("usr/share/doc/glimpse/{to}"), 0o644)?;
+        }
+        tree.file(materials, "usr/share/doc/glimpse/materials.cdx.json", 0o644)?;
+        tree.text(&copyright(), "usr/share/doc/glimpse/copyright")?;
+        let installed_kib = tree.bytes()?.div_ceil(1024);
+        tree.text(&self.control(installed_kib), "DEBIAN/control")?;
+        let machine = self.cross.machine;
+        let deb = out.join(format!("glimpse_{}_{}.deb", self.version, machine.debian()));
+        // Ubuntu 20.04's dpkg reads xz, and not zstd
+        let mut command = Command::new("dpkg-deb");
+        command.args(["--build", "--root-owner-group", "-Zxz"]).arg(&tree.0).arg(&deb);
+        process::run(command.env("SOURCE_DATE_EPOCH", &self.epoch))?;
+        Ok(deb)
+    }
+
+    fn control(&self, installed_kib: u64) -> String {
+        let [major, minor] = GLIBC;
+        format!(
+            "Package: glimpse\nVersion: {}\nArchitecture: {}\nMaintainer: {MAINTAINER}\nInstalled-Size: {installed_kib}\n\
+             Depends: libc6 (>= {major}.{minor})\nRecommends: ca-certificates\nSuggests: ffmpeg, libvulkan1\nSection: graphics\n\
+             Priority: optional\nHomepage: {}\nDescription: masked autoencoders on cameras and small computers\n \
+             Features and reconstructions from camera frames, and what stands in\n front of a picture painted in, by a model that \
+             reads only the patches\n that it is shown. The model is inside the program.\n",
+            self.version,
+            self.cross.machine.debian(),
+            self.repository,
+        )
+    }
+}
+
+/// What is read by people, and what it is called where it is installed.
+const DOCUMENTS: [(&str, &str); 4] = [
+    ("README.md", "README.md"),
+    ("LICENSE-MIT", "LICENSE-MIT"),
+    ("LICENSE-APACHE", "LICENSE-APACHE"),
+    ("models/glimpse-tiny/CARD.md", "MODEL-CARD.md"),
+];
+
+/// The unit for any config of `/etc/glimpse`.
+fn service(template: &str) -> String {
+    let unit = template
+        .replace("{name}", "glimpse-%i")
+        .replace("{repository}", "man:glimpse-camera(1)")
+        .replace("{program}", "/usr/bin/glimpse")
+        .replace("{config}", "/etc/glimpse/%i.toml")
+        .replace("{render}", "");
+    let rest = unit.split_once('\n').map_or("", |(_, rest)| rest);
+    format!(
+        "# systemctl enable --now glimpse@door runs `glimpse camera` with the options in /etc/glimpse/door.toml.\n{rest}"
+    )
+}
+
+fn copyright() -> String {
+    "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\nUpstream-Name: glimpse\n\n\
+     Files: *\nCopyright: the Glimpse authors\nLicense: MIT or Apache-2.0\nComment: both texts lie beside this file. The libraries \
+     in the program and their\n licences are listed in materials.cdx.json.\n\n\
+     Files: the model inside the program\nCopyright: the Glimpse authors, and those of the photographs that it was trained on\n\
+     License: CC-BY-SA-4.0\nComment: MODEL-CARD.md says what it was trained on.\n"
+        .to_owned()
+}
+
+/// A folder that is packed.
+struct Tree(PathBuf);
+
+impl Tree {
+    fn file(&self, from: &Path, to: &str, mode: u32) -> anyhow::Result<()> {
+        let to = self.0.join(to);
+        fs::create_dir_all(to.parent().unwrap_or(&self.0))
+            .with_context(|| format!("making the folder of {}", to.display()))?;
+        fs::copy(from, &to).with_context(|| format!("copying {} to {}", from.display(), to.display()))?;
+        set_mode(&to, mode)
+    }
+
+    fn folder(&self, from: &Path, to: &str) -> anyhow::Result<()> {
+        for entry in fs::read_dir(from).with_context(|| format!("reading {}", from.display()))? {
+            let entry = entry?;
+            self.file(&entry.path(), &format!("{to}/{}", entry.file_name().display()), 0o644)?;
+        }
+        Ok(())
+    }
+
+    fn text(&self, text: &str, to: &str) -> anyhow::Result<()> {
+        let to = self.0.join(to);
+        fs::create_dir_all(to.parent().unwrap_or(&self.0))
+            .with_context(|| format!("making the folder of {}", to.display()))?;
+        fs::write(&to, text).with_context(|| format!("writing {}", to.display()))?;
+        set_mode(&to, 0o644)
+    }
+
+    /// Bytes of all its files.
+    fn bytes(&self) -> anyhow::Result<u64> {
+        let (mut sum, mut folders) = (0, vec![self.0.clone()]);
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
+                let entry = entry?;
+                let about = entry.metadata()?;
+                if about.is_dir() { folders.push(entry.path()) } else { sum += about.len() }
+            }
+        }
+        Ok(sum)
+    }
+}
+
+#[cfg_attr(not(unix), expect(clippy::unnecessary_wraps, reason = "on Unix, it may fail"))]
+fn set_mode(path: &Path, mode: u32) -> anyhow::Result<()> {
+    #[cfg(unix)]
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode))
+        .with_context(|| format!("setting the mode of {}", path.display()))?;
+    #[cfg(not(unix))]
+    let _ = (path, mode);
+    Ok(())
+}
+
+/// The newest version of glibc's symbols that a program asks for.
+fn glibc_needed(program: &Path) -> anyhow::Result<[u32; 2]> {
+    let said = process::output(Command::new("readelf").args(["--version-info", "--wide"]).arg(program))?;
+    let said = String::from_utf8_lossy(&said);
+    let newest = glibc_in(&said);
+    ensure!(newest.is_some(), "{} asks for no glibc: is it linked with it?", program.display());
+    Ok(newest.unwrap_or_default())
+}
+
+fn glibc_in(said: &str) -> Option<[u32; 2]> {
+    said.split(|letter: char| letter.is_whitespace() || letter == '@')
+        .filter_map(|word| word.strip_prefix("GLIBC_")?.split_once('.'))
+        .filter_map(|(major, rest)| Some([major.parse().ok()?, rest.split('.').next()?.parse().ok()?]))
+        .max()
+}
+
+/// Writes checksums of what was packed for a machine, as `sha256sum --check` reads them.
+fn sums(out: &Path, files: &[&Path; 3], machine: Machine) -> anyhow::Result<()> {
+    let names = files.iter().map(|file| file.file_name().unwrap_or_default());
+    let text = process::output(Command::new("sha256sum").current_dir(out).args(names))?;
+    let to = out.join(format!("SHA256SUMS.{}", machine.name()));
+    fs::write(&to, text).with_context(|| format!("writing {}", to.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_version_is_the_largest_number() {
+        let said = "  0x0010:   Name: GLIBC_2.9  Flags: none\n  0x0020:   Name: GLIBC_2.28  Flags\n x@GLIBC_2.3.4";
+        assert_eq!(glibc_in(said), Some([2, 28]));
+        assert_eq!(glibc_in("nothing"), None);
+    }
+
+    #[test]
+    fn the_unit_has_no_gaps() {
+        let template = include_str!("../../../edge-apps/src/commands/install_service/unit.service");
+        let unit = service(template);
+        assert!(
+            !unit.contains('{') && unit.contains("ExecStart=/usr/bin/glimpse camera --config /etc/glimpse/%i.toml"),
+            "{unit}"
+        );
+        assert!(unit.contains("StateDirectory=glimpse-%i") && !unit.contains("install-service"), "{unit}");
+    }
+}

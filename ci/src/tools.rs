@@ -1,0 +1,43 @@
+//! Programs of cargo's that some commands need, built once into the user's cache folder.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+use crate::cache;
+use crate::process;
+use crate::workspace::Workspace;
+
+/// A program on the registry of crates, in one version.
+pub struct Tool {
+    name: &'static str,
+    version: &'static str,
+}
+
+/// Says what a program is made of.
+pub const CYCLONEDX: Tool = Tool { name: "cargo-cyclonedx", version: "0.5.9" };
+
+impl Tool {
+    /// Where it is; builds it when it is not there.
+    ///
+    /// # Errors
+    /// When it does not build.
+    pub fn path(&self, workspace: &Workspace) -> anyhow::Result<PathBuf> {
+        let Self { name, version } = self;
+        let tools = cache::folder()?.join("tools");
+        fs::create_dir_all(&tools).with_context(|| format!("making {}", tools.display()))?;
+        // two that start together would build it twice; freed when dropped
+        let lock_path = tools.join(format!("{name}.lock"));
+        let lock = File::create(&lock_path).with_context(|| format!("making {}", lock_path.display()))?;
+        lock.lock().with_context(|| format!("locking {}", lock_path.display()))?;
+        let root = tools.join(format!("{name}-{version}"));
+        let program = root.join("bin").join(name);
+        if !program.exists() {
+            let mut command = process::cargo(&workspace.root);
+            command.args(["install", "--locked", "--root"]).arg(&root).arg(format!("{name}@{version}"));
+            process::run(command.env("CARGO_TARGET_DIR", workspace.target_directory.join("tools")))?;
+        }
+        Ok(program)
+    }
+}
