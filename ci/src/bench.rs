@@ -1,11 +1,15 @@
 //! `cargo ci bench`: how fast Glimpse is beside its peers.
 
 mod camera;
+pub mod compare;
 mod gpu;
 mod peers;
+mod record;
+pub mod records;
+mod report;
 mod train;
 
-/// Measures Glimpse beside its peers, in turns, on this machine. Numbers, not a check: nothing passes or fails.
+/// Measures Glimpse on this machine: beside its peers, in turns, or by itself, as records that can be compared.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -18,6 +22,9 @@ enum What {
     Peers(peers::Args),
     Gpu(gpu::Args),
     Camera(camera::Args),
+    Record(record::Args),
+    Compare(compare::Args),
+    Report(report::Args),
 }
 
 /// Runs the benchmark that was asked for.
@@ -30,6 +37,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         What::Peers(args) => peers::run(args),
         What::Gpu(args) => gpu::run(args),
         What::Camera(args) => camera::run(args),
+        What::Record(args) => record::run(args),
+        What::Compare(args) => compare::run(args),
+        What::Report(args) => report::run(args),
     }
 }
 

@@ -10,8 +10,11 @@ mod budget;
 mod cache;
 mod camera;
 mod check;
+mod crash;
 mod cross;
+mod deny;
 mod failures;
+mod fuzz;
 mod golden;
 mod parity;
 mod process;
@@ -19,6 +22,7 @@ mod soak;
 mod test;
 mod tools;
 mod venv;
+mod workflows;
 mod workspace;
 
 use std::process::ExitCode;
@@ -35,12 +39,16 @@ enum Command {
     Budget(budget::Args),
     Camera(camera::Args),
     Check(check::Args),
+    Crash(crash::Args),
     Cross(cross::Args),
+    Deny(deny::Args),
+    Fuzz(fuzz::Args),
     Test(test::Args),
     Golden(golden::Args),
     Parity(parity::Args),
     Soak(soak::Args),
     Venv(venv::Args),
+    Workflows(workflows::Args),
 }
 
 fn main() -> ExitCode {
@@ -49,12 +57,16 @@ fn main() -> ExitCode {
         Command::Budget(args) => budget::run(&args),
         Command::Camera(args) => camera::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Crash(args) => crash::run(&args),
         Command::Cross(args) => cross::run(&args),
+        Command::Deny(args) => deny::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Golden(args) => golden::run(&args),
         Command::Parity(args) => parity::run(&args),
         Command::Soak(args) => soak::run(&args),
         Command::Venv(args) => venv::run(&args),
+        Command::Workflows(args) => workflows::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -17,6 +17,10 @@ pub struct Tool {
 
 /// Says what a program is made of.
 pub const CYCLONEDX: Tool = Tool { name: "cargo-cyclonedx", version: "0.5.9" };
+/// Holds libraries to rules.
+pub const DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2" };
+/// Runs fuzzers.
+pub const FUZZ: Tool = Tool { name: "cargo-fuzz", version: "0.13.2" };
 
 impl Tool {
     /// Where it is; builds it when it is not there.

@@ -30,6 +30,10 @@ pub const PEERS: Environment = Environment { requirements: "ci/requirements-peer
 /// What programs for other machines are linked with.
 pub const CROSS: Environment = Environment { requirements: "ci/requirements-cross.txt", folder: "venv-cross" };
 
+/// What looks at workflows.
+pub const WORKFLOWS: Environment =
+    Environment { requirements: "ci/requirements-workflows.txt", folder: "venv-workflows" };
+
 /// The file in an environment that says what it was made from; written last, so that one half made does not have it.
 const STAMP: &str = "glimpse-stamp.txt";
 

@@ -25,8 +25,23 @@ pub fn expanded(words: Vec<OsString>, known: impl Fn(&str) -> bool) -> Result<Ve
     }
     let Some(path) = value_of(&words, OPTION) else { return Ok(words) };
     let path = Path::new(&path);
-    let reading = || format!("reading the options in {}", path.display());
-    let table: Table = toml::from_str(&fs::read_to_string(path).with_context(reading)?).with_context(reading)?;
+    let text = fs::read_to_string(path).with_context(|| format!("reading the options in {}", path.display()))?;
+    let options = options(&text, path, |name| is_typed(&words, name), known)?;
+    let (head, tail) = words.split_at(2);
+    Ok(head.iter().cloned().chain(options).chain(tail.iter().cloned()).collect())
+}
+
+/// A file's options as words, less those that are typed.
+///
+/// # Errors
+/// As [`expanded`].
+pub fn options(
+    text: &str,
+    path: &Path,
+    typed: impl Fn(&str) -> bool,
+    known: impl Fn(&str) -> bool,
+) -> Result<Vec<OsString>> {
+    let table: Table = toml::from_str(text).with_context(|| format!("reading the options in {}", path.display()))?;
     let mut options = Vec::new();
     for (name, value) in table {
         if name == OPTION || !known(&name) {
@@ -35,7 +50,7 @@ pub fn expanded(words: Vec<OsString>, known: impl Fn(&str) -> bool) -> Result<Ve
                 path.display()
             );
         }
-        if is_typed(&words, &name) {
+        if typed(&name) {
             continue;
         }
         let values = if let Value::Array(values) = value { values } else { vec![value] };
@@ -55,8 +70,7 @@ pub fn expanded(words: Vec<OsString>, known: impl Fn(&str) -> bool) -> Result<Ve
             options.push(word.map_or(option.clone(), |word| format!("{option}={word}")).into());
         }
     }
-    let (head, tail) = words.split_at(2);
-    Ok(head.iter().cloned().chain(options).chain(tail.iter().cloned()).collect())
+    Ok(options)
 }
 
 /// What stands behind an option.

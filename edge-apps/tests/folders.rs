@@ -52,3 +52,26 @@ fn several_pictures_go_to_a_folder() {
     assert_eq!(open(&place.path("out/b.jpg")).width(), 60);
     place.run("inpaint a.png --random 0.3 -o out --force");
 }
+
+#[test]
+fn a_run_that_was_stopped_is_gone_on_with() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("in")).unwrap();
+    for name in ["a.png", "b.png", "c.png"] {
+        place.photograph(&format!("in/{name}"), 60, 40);
+    }
+    place.run("inpaint in --box 5,5,20,20 -o whole");
+    place.run("inpaint in/a.png --box 5,5,20,20 -o out/");
+    std::fs::write(place.path("out/.glimpse-x"), "half of b.png").unwrap();
+    let painted = |name: &str| std::fs::read(place.path(name)).unwrap();
+    let before = std::fs::metadata(place.path("out/a.png")).unwrap().modified().unwrap();
+    assert_eq!(place.run("inpaint in --box 5,5,20,20 -o out --resume").lines().count(), 2);
+    for name in ["a.png", "b.png", "c.png"] {
+        assert_eq!(painted(&format!("out/{name}")), painted(&format!("whole/{name}")), "{name}");
+    }
+    assert_eq!(std::fs::metadata(place.path("out/a.png")).unwrap().modified().unwrap(), before);
+    assert!(!place.path("out/.glimpse-x").exists());
+    // with nothing left to do
+    assert_eq!(place.run("inpaint in --box 5,5,20,20 -o out --resume"), "");
+    place.refuses("inpaint in --box 5,5,20,20 -o out --resume --force", &["--force"]);
+}

@@ -30,10 +30,7 @@ impl Bundle {
     pub fn write(dir: impl AsRef<Path>, manifest: &Manifest, files: &Files, existing: Existing) -> Result<Self, Error> {
         let dir = dir.as_ref();
         let manifest = Bytes::from(manifest.listing(files).to_toml()?);
-        let bundle = Self::from_files(dir, |name| match BundleFile::from_name(name) {
-            Some(file) => files.get(&file).cloned(),
-            None => (name == MANIFEST_FILE).then(|| manifest.clone()),
-        })?;
+        let bundle = Self::of(dir, &manifest, files)?;
 
         let replaced = bundle_to_replace(dir, existing)?;
         let staging = Staging::beside(replaced.as_deref().unwrap_or(dir))?;
@@ -46,6 +43,23 @@ impl Bundle {
             None => staging.rename(dir)?,
         }
         Ok(bundle)
+    }
+}
+
+impl Bundle {
+    /// The bundle that [`Bundle::write`] would write, without writing it.
+    ///
+    /// # Errors
+    /// Whatever [`Bundle::open`] would say of it.
+    pub fn from_parts(label: impl AsRef<Path>, manifest: &Manifest, files: &Files) -> Result<Self, Error> {
+        Self::of(label.as_ref(), &Bytes::from(manifest.listing(files).to_toml()?), files)
+    }
+
+    fn of(label: &Path, manifest: &Bytes, files: &Files) -> Result<Self, Error> {
+        Self::from_files(label, |name| match BundleFile::from_name(name) {
+            Some(file) => files.get(&file).cloned(),
+            None => (name == MANIFEST_FILE).then(|| manifest.clone()),
+        })
     }
 }
 

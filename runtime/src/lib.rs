@@ -34,6 +34,7 @@
 //! | `motion.rs` | [`MotionBudget`]: which patches changed |
 //! | `model.rs` | [`Model`]: patches to features or to all patches |
 //! | `stream.rs` | [`Stream`]: a camera's frames through a model |
+//! | `golden.rs` | [`Golden`]: how far a model is from its bundle's right answers |
 //! | `graph.rs` | [`Graph`]: any ONNX file, run by the same engine |
 //! | `pool.rs` | [`Pool`]: all of a picture's tokens to one row |
 //! | `fuse.rs` | groups of a graph's operators, made into one of ours each |
@@ -61,6 +62,7 @@ mod composite;
 mod cpu;
 mod error;
 mod fuse;
+mod golden;
 #[cfg(feature = "gpu")]
 mod gpu;
 mod graph;
@@ -81,6 +83,7 @@ pub use cpu::Threads;
 pub use error::{Error, Result};
 pub use fuse::Step;
 pub use glimpse_kernels::Family;
+pub use golden::Golden;
 #[cfg(feature = "gpu")]
 pub use gpu::{Adapter, GpuCeilings, GpuError, KernelTime, adapters};
 pub use graph::Graph;

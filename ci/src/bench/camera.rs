@@ -61,6 +61,7 @@ struct Figures {
 }
 
 /// The most memory that a run had.
+#[expect(clippy::struct_field_names, reason = "names carry units")]
 #[derive(Debug, Clone, Copy, Default, Deserialize, Serialize)]
 struct Memory {
     /// All its programs, each by itself.

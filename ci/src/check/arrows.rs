@@ -150,6 +150,8 @@ mod tests {
 
     fn package(name: &str, dependencies: &[&str]) -> Package {
         Package {
+            version: String::new(),
+            repository: None,
             name: name.to_owned(),
             dependencies: dependencies.iter().map(|&name| Dependency { name: name.to_owned() }).collect(),
         }

@@ -1,12 +1,15 @@
 //! How many instructions operators take on ARM's cores, and of which kinds.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, ensure};
 
 use super::machine::Cross;
+use crate::bench::compare;
+use crate::bench::records::{Counted, Instructions};
 use crate::failures::Failures;
 use crate::process;
 use crate::workspace::Workspace;
@@ -60,12 +63,21 @@ pub struct Args {
     /// ARM cores to emulate, by QEMU's names
     #[arg(long, value_name = "CORE", default_values = ["cortex-a72", "cortex-a76", "max"])]
     cpu: Vec<String>,
+    /// Write the counts as a record
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Fail where an operator takes more instructions than this record says
+    #[arg(long, value_name = "FILE", default_value = INSTRUCTIONS)]
+    against: PathBuf,
 }
+
+/// What the operators took when it was last looked at.
+const INSTRUCTIONS: &str = "ci/records/instructions.json";
 
 /// Counts each operator on each core and prints a table.
 ///
 /// # Errors
-/// [`Failures`] when an operator does not run on the instructions of its core; otherwise when a program is missing.
+/// [`Failures`] when an operator does not run on the instructions of its core, or takes more of them; otherwise when a program is missing.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let workspace = Workspace::here()?;
     let cross = super::arm64(&workspace)?;
@@ -77,8 +89,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let plugin = folder.join("count.so");
     let source = workspace.root.join("ci/src/cross/count.c");
     process::run(Command::new("cc").args(["-O2", "-shared", "-fPIC", "-o"]).arg(&plugin).arg(source))?;
-    let counter = Counter { cross, plugin, program };
+    let counter = Counter { cross: &cross, plugin, program };
     let mut failures = Vec::new();
+    let mut counted = Vec::new();
     println!(
         "| core | kernels | operator | instructions | a multiplication | of them |\n| --- | --- | --- | --- | --- | --- |"
     );
@@ -89,18 +102,32 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             if let Some(wrong) = operator.starts_with("int8").then(|| counts.wrong(cpu)).flatten() {
                 failures.push(format!("{operator} as {cpu}: {wrong}"));
             }
+            counted.push(Counted {
+                cpu: cpu.clone(),
+                operator: operator.to_owned(),
+                kernels: counts.kernels,
+                instructions: counts.all as u64,
+                multiplications: counts.multiplications as u64,
+            });
         }
+    }
+    let new = Instructions { compiler: cross.compiler(&workspace)?, instructions: counted };
+    if let Some(file) = &args.record {
+        let text = serde_json::to_string_pretty(&new)? + "\n";
+        fs::write(file, text).with_context(|| format!("writing {}", file.display()))?;
+    } else {
+        failures.extend(compare::instructions(&args.against, &new)?);
     }
     Failures::unless_empty(failures)
 }
 
-struct Counter {
-    cross: Cross,
+struct Counter<'a> {
+    cross: &'a Cross,
     plugin: PathBuf,
     program: PathBuf,
 }
 
-impl Counter {
+impl Counter<'_> {
     /// What one run takes: two runs less one, which leaves out all that is done once.
     fn counts(&self, cpu: &str, operator: &str) -> anyhow::Result<Counts> {
         let (said, once) = self.counted(cpu, operator, 1)?;

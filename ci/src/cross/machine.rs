@@ -121,6 +121,16 @@ impl Cross {
         command
     }
 
+    /// What the compiler calls itself.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn compiler(&self, workspace: &Workspace) -> anyhow::Result<String> {
+        let rustc = self.compiler.as_ref().map_or_else(|| "rustc".into(), |folder| folder.join("rustc"));
+        let said = process::output(Command::new(rustc).current_dir(&workspace.root).arg("--version"))?;
+        Ok(String::from_utf8_lossy(&said).trim().to_owned())
+    }
+
     /// `cargo` that links with GNU's linker, and runs what it builds as that core.
     pub fn cargo_as(&self, workspace: &Workspace, cpu: &str) -> Command {
         let mut command = self.cargo(workspace);

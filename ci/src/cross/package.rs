@@ -139,7 +139,7 @@ impl<'a> Packing<'a> {
         Ok(self.cross.target_directory(self.workspace).join(triple).join("dist/glimpse"))
     }
 
-    /// What the program is made of, as CycloneDX.
+    /// What the program is made of, as `CycloneDX`.
     fn bill_of_materials(&self, out: &Path) -> anyhow::Result<PathBuf> {
         let tool = tools::CYCLONEDX.path(self.workspace)?;
         let name = format!("glimpse-{}-{}.cdx", self.version, self.cross.machine.name());

@@ -52,6 +52,11 @@ impl ExportProgram {
         Ok(Self { path })
     }
 
+    /// Where it is; the program glimpse, which is built with it, lies beside it.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// One that is built already.
     pub fn at(path: &Path) -> Self {
         Self { path: path.to_owned() }

@@ -1,9 +1,12 @@
 //! `glimpse bench`: how long each stage takes on this machine.
 
+mod board;
+mod energy;
 #[cfg(feature = "gpu")]
 mod gpu;
 #[cfg(not(feature = "gpu"))]
 mod no_gpu;
+mod record;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -21,12 +24,13 @@ use serde::Serialize;
 use self::gpu::OnGpu;
 #[cfg(not(feature = "gpu"))]
 use self::no_gpu::OnGpu;
+use self::record::{Before, RecordArgs, Repeated};
 use crate::bundles;
 use crate::device::DeviceArgs;
 use crate::picture::Picture;
 use crate::visible::Visible;
 
-/// Time each stage of a frame: p50, p95 and p99, the cold start, the memory.
+/// Time each stage of a frame: p50, p95, p99 and the most, the cold start, the memory.
 ///
 /// A frame goes through `preprocess` (resize, normalize, cut into patches), `encode` (features), `decode` (all patches) and
 /// `paint` (the patches upon what the model adds them to, back to pixels). Decoder and painting are left out where the model
@@ -37,7 +41,8 @@ Examples:
   glimpse bench
   glimpse bench photo.jpg --visible 16 --threads 1 --json
   glimpse bench --model vit-base --stage encode --runs 50
-  glimpse bench --device gpu --gpu-kernels")]
+  glimpse bench --device gpu --gpu-kernels
+  glimpse bench --record records --runs 500 --commit \"$(git rev-parse HEAD)\"")]
 pub struct Args {
     /// Picture to measure with [default: a made-up frame of 640×480]
     #[arg(value_name = "IMAGE")]
@@ -77,6 +82,9 @@ pub struct Args {
     /// On a GPU, say how long each of its kernels takes in a frame, by its own clock, and what the GPU can do at all
     #[arg(long)]
     gpu_kernels: bool,
+
+    #[command(flatten)]
+    record: RecordArgs,
 
     /// Print JSON
     #[arg(long)]
@@ -147,6 +155,7 @@ struct Timed {
     p50_ms: f64,
     p95_ms: f64,
     p99_ms: f64,
+    max_ms: f64,
 }
 
 /// Runs the command.
@@ -170,25 +179,23 @@ pub fn run(args: &Args) -> Result<()> {
     let grid = model.grid();
     let visible = args.visible.count(&bundle)?;
     let mask = Mask::random(grid, (grid.len() - visible) as f32 / grid.len() as f32, 0)?;
-    let mut bench = Bench::new(model, mask);
+    let mut bench = Bench::new(model, mask, stages(args, &bundle)?);
     bench.preprocess(frame.view())?;
     let start = Instant::now();
     bench.encode()?;
     let first_answer_ms = milliseconds(start);
 
-    let stages = stages(args, &bundle)?;
     let peak_memory_bytes = peak_memory_bytes();
-    let (stages, frame_times) = bench.times(frame.view(), &stages, args.runs)?;
-    let (model_sha256, device) =
-        (bundles::encoder_sha256(&bundle, bench.model.form())?, bench.model.runs_on().to_owned());
-    let gpu = OnGpu::measure(bench, frame.view(), args)?;
+    let before = if args.record.is_asked() { Some(Before::check(&mut bench, &bundle)?) } else { None };
+    let (stage_times, frame_times) = bench.times(frame.view(), args.runs)?;
+    let of_stages = || bench.stages.iter().zip(&stage_times).map(|(&stage, times)| (Some(stage), times));
     let machine = Machine::detect();
-    let report = Report {
+    let mut report = Report {
         version: env!("CARGO_PKG_VERSION"),
         model: bundle.name().to_owned(),
-        model_sha256,
+        model_sha256: bundles::encoder_sha256(&bundle, bench.model.form())?,
         precision,
-        device,
+        device: bench.model.runs_on().to_owned(),
         frame_px: [frame.dim().1, frame.dim().0],
         visible,
         patches: grid.len(),
@@ -198,11 +205,21 @@ pub fn run(args: &Args) -> Result<()> {
         kernels: args.kernels.map_or(machine.kernels, Family::name),
         cold_start: ColdStart { read_ms, plan_ms, first_answer_ms },
         runs: args.runs,
-        stages,
-        frame: frame_times,
+        stages: of_stages().map(|(stage, times)| Timed::of(stage, times.clone())).collect(),
+        frame: Timed::of(None, frame_times.clone()),
         peak_memory_bytes,
-        gpu,
+        gpu: None,
     };
+    if let Some(before) = before {
+        let times = [
+            of_stages().map(|(stage, times)| Repeated::of(stage, times)).collect(),
+            vec![Repeated::of(None, &frame_times)],
+        ];
+        if let Some(path) = record::write(args, &mut bench, frame.view(), &before, &report, times)? {
+            eprintln!("{}", path.display());
+        }
+    }
+    report.gpu = OnGpu::measure(bench, frame.view(), args)?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
@@ -246,10 +263,11 @@ struct Bench {
     painted: Array2<f32>,
     base: BaseSolver,
     whole: Array2<f32>,
+    stages: Vec<Stage>,
 }
 
 impl Bench {
-    fn new(model: Model, mask: Mask) -> Self {
+    fn new(model: Model, mask: Mask, stages: Vec<Stage>) -> Self {
         let spec = *model.spec();
         let patches = Array2::zeros((spec.grid().len(), spec.grid().patch_len()));
         let tokens = Array2::zeros((mask.visible().len() + 1, spec.encoder().width));
@@ -263,6 +281,7 @@ impl Bench {
             mask,
             patches,
             tokens,
+            stages,
         }
     }
 
@@ -297,9 +316,10 @@ impl Bench {
         }
     }
 
-    /// Runs frames through some stages: the times of each, and of them together.
-    fn times(&mut self, frame: ArrayView3<u8>, stages: &[Stage], runs: u32) -> Result<(Vec<Timed>, Timed)> {
+    /// Runs frames through the stages: milliseconds of each, and of them together.
+    fn times(&mut self, frame: ArrayView3<u8>, runs: u32) -> Result<(Vec<Vec<f64>>, Vec<f64>)> {
         let warm_up = runs.div_ceil(10);
+        let stages = self.stages.clone();
         let mut times = vec![Vec::with_capacity(runs as usize); stages.len()];
         let mut whole = Vec::with_capacity(runs as usize);
         for run in 0..warm_up + runs {
@@ -315,8 +335,7 @@ impl Bench {
                 whole.push(milliseconds(first));
             }
         }
-        let stages = stages.iter().zip(times).map(|(stage, times)| Timed::of(Some(*stage), times)).collect();
-        Ok((stages, Timed::of(None, whole)))
+        Ok((times, whole))
     }
 }
 
@@ -328,7 +347,7 @@ impl Timed {
             let rank = (times.len() * percent).div_ceil(100).max(1);
             times.get(rank - 1).copied().unwrap_or(f64::NAN)
         };
-        Self { stage, p50_ms: percentile(50), p95_ms: percentile(95), p99_ms: percentile(99) }
+        Self { stage, p50_ms: percentile(50), p95_ms: percentile(95), p99_ms: percentile(99), max_ms: percentile(100) }
     }
 }
 
@@ -351,11 +370,12 @@ fn print(report: &Report) {
     if let Some(bytes) = report.peak_memory_bytes {
         line("memory", format!("{:.0} MB at most, until then", bytes as f64 / 1e6));
     }
-    println!("\n{:<14} {:>10} {:>10} {:>10}", format!("{} runs", report.runs), "p50 ms", "p95 ms", "p99 ms");
-    for Timed { stage, p50_ms, p95_ms, p99_ms } in report.stages.iter().chain([&report.frame]) {
+    let head = ["p50 ms", "p95 ms", "p99 ms", "max ms"].map(|name| format!(" {name:>10}")).concat();
+    println!("\n{:<14}{head}", format!("{} runs", report.runs));
+    for Timed { stage, p50_ms, p95_ms, p99_ms, max_ms } in report.stages.iter().chain([&report.frame]) {
         let value = stage.and_then(|stage| stage.to_possible_value());
         let name = value.map_or_else(|| "frame".to_owned(), |value| value.get_name().to_owned());
-        println!("{name:<14} {p50_ms:>10.3} {p95_ms:>10.3} {p99_ms:>10.3}");
+        println!("{name:<14} {p50_ms:>10.3} {p95_ms:>10.3} {p99_ms:>10.3} {max_ms:>10.3}");
     }
     if let Some(gpu) = &report.gpu {
         gpu.print();
@@ -369,7 +389,7 @@ mod tests {
     #[test]
     fn a_percentile_is_a_time_that_was_taken() {
         let timed = Timed::of(None, (1..=200).rev().map(f64::from).collect());
-        assert_eq!([timed.p50_ms, timed.p95_ms, timed.p99_ms].map(|ms| ms as u32), [100, 190, 198]);
+        assert_eq!([timed.p50_ms, timed.p95_ms, timed.p99_ms, timed.max_ms].map(|ms| ms as u32), [100, 190, 198, 200]);
         let one = Timed::of(None, vec![3.0]);
         assert_eq!([one.p50_ms, one.p95_ms, one.p99_ms].map(|ms| ms as u32), [3, 3, 3]);
     }

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::bundles;
 use crate::device::DeviceArgs;
-use crate::painting::{Area, Asked, HoleFrom, Job, Painter, Plan, side_by_side};
+use crate::painting::{Area, Asked, Existing, HoleFrom, Job, Painter, Plan, side_by_side};
 use crate::picture::Picture;
 
 /// Paint in a part of a picture: what stands in front, what is scratched, what is cut out.
@@ -102,6 +102,10 @@ pub struct Args {
     #[arg(long)]
     side_by_side: bool,
 
+    /// Go on where a run was stopped: pictures whose outputs exist are passed over
+    #[arg(long, conflicts_with = "force")]
+    resume: bool,
+
     /// Replace outputs that exist
     #[arg(long)]
     force: bool,
@@ -142,7 +146,16 @@ struct Painted<'a> {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<()> {
     refuse_unused(args)?;
-    let plan = Plan::new(&args.images, &args.output, args.mask.as_deref(), args.force)?;
+    let existing = match (args.resume, args.force) {
+        (true, _) => Existing::Keep,
+        (false, true) => Existing::Replace,
+        (false, false) => Existing::Refuse,
+    };
+    let plan = Plan::new(&args.images, &args.output, args.mask.as_deref(), existing)?;
+    if args.resume {
+        plan.clean()?;
+        eprintln!("{} of {} pictures were painted before", plan.done, plan.done + plan.jobs.len());
+    }
     let bundle = bundles::open(&args.model)?;
     let precision = bundles::precision(&bundle, args.precision);
     args.device.check(precision)?;

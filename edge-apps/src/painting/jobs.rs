@@ -1,11 +1,11 @@
 //! Which pictures are painted, and where each goes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::picture::{Format, list};
+use crate::picture::{Format, UNFINISHED, list};
 
 /// One picture to paint.
 #[derive(Debug, Clone)]
@@ -21,11 +21,22 @@ pub struct Job {
 #[derive(Debug)]
 pub struct Plan {
     pub jobs: Vec<Job>,
+    /// Those that were painted before.
+    pub done: usize,
+}
+
+/// What to do about outputs that exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    Refuse,
+    Replace,
+    /// They were painted by a run that was stopped: an output that is there is whole.
+    Keep,
 }
 
 impl Plan {
     /// Resolves inputs, output and masks. Folders are walked in name order, and their trees kept.
-    pub fn new(inputs: &[PathBuf], output: &Path, mask: Option<&Path>, force: bool) -> Result<Self> {
+    pub fn new(inputs: &[PathBuf], output: &Path, mask: Option<&Path>, existing: Existing) -> Result<Self> {
         let masks = mask.map(Masks::new).transpose()?;
         let to_folder = inputs.len() > 1
             || inputs.iter().any(|input| input.is_dir())
@@ -40,9 +51,25 @@ impl Plan {
                 jobs.push(Job { input: file, output, format, mask });
             }
         }
-        let plan = Self { jobs };
-        plan.check_outputs(output, to_folder, force)?;
+        let mut plan = Self { jobs, done: 0 };
+        plan.check_outputs(output, to_folder, existing)?;
+        if existing == Existing::Keep {
+            let all = plan.jobs.len();
+            plan.jobs.retain(|job| !job.output.exists());
+            plan.done = all - plan.jobs.len();
+        }
         Ok(plan)
+    }
+
+    /// Removes what a run that was stopped left beside the outputs: pictures that it was writing.
+    pub fn clean(&self) -> Result<()> {
+        let folders: BTreeSet<&Path> = self.jobs.iter().filter_map(|job| job.output.parent()).collect();
+        for entry in folders.into_iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(UNFINISHED) && entry.path().is_file() {
+                std::fs::remove_file(entry.path()).with_context(|| format!("removing {}", entry.path().display()))?;
+            }
+        }
+        Ok(())
     }
 
     /// Makes the folders that outputs go to.
@@ -53,7 +80,7 @@ impl Plan {
         Ok(())
     }
 
-    fn check_outputs(&self, output: &Path, to_folder: bool, force: bool) -> Result<()> {
+    fn check_outputs(&self, output: &Path, to_folder: bool, existing: Existing) -> Result<()> {
         if to_folder && output.exists() && !output.is_dir() {
             bail!("{} is a file; several pictures go to a folder, so give one with -o", output.display());
         }
@@ -70,8 +97,11 @@ impl Plan {
             if output.is_dir() {
                 bail!("{} is a folder; name a file with -o", output.display());
             }
-            if output.exists() && !force {
-                bail!("{} exists already; name another output, or replace it with --force", output.display());
+            if output.exists() && existing == Existing::Refuse {
+                bail!(
+                    "{} exists already; name another output, replace it with --force, or keep it with --resume",
+                    output.display()
+                );
             }
         }
         Ok(())

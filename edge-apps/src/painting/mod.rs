@@ -7,6 +7,6 @@ mod method;
 mod sheet;
 
 pub use hole::{Area, HoleFrom, THRESHOLD};
-pub use jobs::{Job, Plan};
+pub use jobs::{Existing, Job, Plan};
 pub use method::{Asked, Painter};
 pub use sheet::side_by_side;

@@ -13,6 +13,7 @@ use ndarray::{Array2, ArrayView2, ArrayView3};
 pub use self::format::Format;
 use self::jpeg::JpegStyle;
 pub use self::list::list;
+pub use self::write::UNFINISHED;
 
 /// A picture of 8 bits a channel, grey or coloured, with or without transparency.
 ///

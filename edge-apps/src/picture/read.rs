@@ -21,8 +21,12 @@ const MOST_BYTES: u64 = 1 << 30;
 impl Picture {
     /// Reads a picture and turns it upright.
     pub fn read(path: &Path) -> Result<Self> {
-        let picture = Self::decode(path)?;
-        let kind = picture.pixels.color();
+        Self::read_any(path)?.paintable(path)
+    }
+
+    /// This picture, if it is one that can be painted.
+    fn paintable(self, path: &Path) -> Result<Self> {
+        let kind = self.pixels.color();
         if !matches!(kind, ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8) {
             bail!(
                 "{} has {} bits a channel and Glimpse paints 8; save it with 8 bits a channel first",
@@ -30,19 +34,24 @@ impl Picture {
                 kind.bits_per_pixel() / u16::from(kind.channel_count())
             );
         }
-        Ok(picture)
+        Ok(self)
     }
 
     /// Reads a picture that is only looked at, of any number of bits.
     pub fn read_to_look_at(path: &Path) -> Result<Self> {
-        let mut picture = Self::decode(path)?;
+        let mut picture = Self::read_any(path)?;
         if !matches!(picture.pixels.color(), ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8) {
             picture.pixels = picture.pixels.to_rgba8().into();
         }
         Ok(picture)
     }
 
-    fn decode(path: &Path) -> Result<Self> {
+    /// Reads the bytes of a file, which errors call by its path.
+    pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self> {
+        Self::decode(bytes, path)?.paintable(path)
+    }
+
+    fn read_any(path: &Path) -> Result<Self> {
         if path.is_dir() {
             bail!("{} is a folder, not a picture; name a file in it", path.display());
         }
@@ -50,17 +59,21 @@ impl Picture {
             bail!("there is no file {}; check the path", path.display());
         }
         let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-        let Some(format) = Format::from_bytes(&bytes) else {
+        Self::decode(&bytes, path)
+    }
+
+    fn decode(bytes: &[u8], path: &Path) -> Result<Self> {
+        let Some(format) = Format::from_bytes(bytes) else {
             bail!("{} is not a JPEG, PNG or WebP picture; convert it to one of these first", path.display());
         };
         let broken = || format!("{} is a broken picture; open and save it with another program", path.display());
         let animated = || {
             format!("{} is an animation and Glimpse paints single pictures; save the frame you want", path.display())
         };
-        let source = Cursor::new(bytes.as_slice());
+        let source = Cursor::new(bytes);
         match format {
             Format::Jpeg => {
-                let style = JpegStyle::from_bytes(&bytes);
+                let style = JpegStyle::from_bytes(bytes);
                 if style.as_ref().is_some_and(|style| style.channels > 3) {
                     bail!("{} is a CMYK picture, made for print; save it as RGB first", path.display());
                 }

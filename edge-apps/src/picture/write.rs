@@ -13,6 +13,9 @@ use ndarray::ArrayView2;
 use super::jpeg::JpegWriter;
 use super::{Format, Picture};
 
+/// How the names of pictures begin that are being written.
+pub const UNFINISHED: &str = ".glimpse-";
+
 impl Picture {
     /// Why the picture cannot be written in a format, if it cannot. Pixels of `painted` will have become opaque.
     ///
@@ -39,7 +42,7 @@ impl Picture {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let writing = || format!("writing {}", path.display());
         let mut builder = tempfile::Builder::new();
-        builder.prefix(".glimpse-");
+        builder.prefix(UNFINISHED);
         #[cfg(unix)]
         {
             // As any new file: the system takes away what the user's mask forbids.

@@ -27,6 +27,7 @@ use anyhow::Result;
 use self::pattern::Pattern;
 use self::pictures::Pictures;
 use self::program::Program;
+pub use self::stream::read_frames;
 use super::pixels::{PixelFormat, RawFrame};
 use super::uri::SourceUri;
 

@@ -1,0 +1,129 @@
+//! `cargo ci bench record`: what this board does, as records.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+
+use super::records::Record;
+use crate::process;
+use crate::workspace::Workspace;
+
+/// Where records are kept.
+pub const FOLDER: &str = "ci/records";
+/// Seconds of one frame after another, in each turn but the first.
+const SHORT_SECONDS: u32 = 20;
+const PRECISIONS: [&str; 2] = ["int8", "f32"];
+/// Visible patches: all, and a quarter of the shipped model's.
+const VISIBLE: [&str; 2] = ["all", "16"];
+
+/// Measures each model in int8 and f32, with all patches and a quarter, in turns, and keeps a record of each run under the board's name.
+///
+/// Builds glimpse in release, or takes --program as it is. A row's first run goes on for five minutes, to see what a warm board does. Leave the
+/// machine alone while it runs.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where records are kept, in a folder for each board
+    #[arg(long, value_name = "FOLDER", default_value = FOLDER)]
+    out: PathBuf,
+    /// Models inside the program, or folders of bundles
+    #[arg(long = "model", value_name = "NAME|PATH", default_values = ["glimpse-tiny"])]
+    models: Vec<String>,
+    /// How often each row is measured
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    turns: u32,
+    /// Frames of a run whose stages are timed
+    #[arg(long, default_value_t = 500, value_name = "N")]
+    runs: u32,
+    /// Seconds of one frame after another, in the first turn
+    #[arg(long, default_value_t = 300, value_name = "N")]
+    seconds: u32,
+    /// Threads [default: one a core]
+    #[arg(long, value_name = "N")]
+    threads: Option<u32>,
+    /// A program that is built already
+    #[arg(long, value_name = "PATH")]
+    program: Option<PathBuf>,
+}
+
+/// Runs the program and prints the records' paths.
+///
+/// # Errors
+/// When it does not build, fails, or computes wrong.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    ensure!(args.turns > 0, "nothing to measure: give at least 1 turn");
+    let workspace = Workspace::here()?;
+    let program = if let Some(program) = &args.program {
+        fs::canonicalize(program).with_context(|| format!("finding {}", program.display()))?
+    } else {
+        process::run(process::cargo(&workspace.root).args(["build", "--release", "--package", "glimpse"]))?;
+        workspace.target_directory.join("release/glimpse")
+    };
+    let commit = process::output(Command::new("git").current_dir(&workspace.root).args(["rev-parse", "HEAD"]))?;
+    let commit = String::from_utf8(commit)?.trim().to_owned();
+    let scratch = workspace.target_directory.join("records");
+    if scratch.exists() {
+        fs::remove_dir_all(&scratch).with_context(|| format!("removing {}", scratch.display()))?;
+    }
+    for turn in 0..args.turns {
+        let seconds = if turn == 0 { args.seconds } else { args.seconds.min(SHORT_SECONDS) };
+        for model in &args.models {
+            for (precision, visible) in
+                PRECISIONS.iter().flat_map(|precision| VISIBLE.map(|visible| (precision, visible)))
+            {
+                let mut command = Command::new(&program);
+                command.args(["bench", "--model", model, "--precision", precision, "--visible", visible]);
+                command.args([
+                    "--runs",
+                    &args.runs.to_string(),
+                    "--sustain",
+                    &seconds.to_string(),
+                    "--commit",
+                    &commit,
+                ]);
+                if let Some(threads) = args.threads {
+                    command.args(["--threads", &threads.to_string()]);
+                }
+                process::run(command.arg("--record").arg(&scratch))?;
+            }
+        }
+    }
+    for file in fs::read_dir(&scratch).with_context(|| format!("reading {}", scratch.display()))? {
+        println!("{}", kept(&file?.path(), &args.out)?.display());
+    }
+    Ok(())
+}
+
+/// Puts a record into its board's folder.
+fn kept(file: &Path, out: &Path) -> anyhow::Result<PathBuf> {
+    let records = Record::all(file)?;
+    let Some(Record::Run(run)) = records.first() else { anyhow::bail!("{} is no record of a run", file.display()) };
+    let folder = out.join(slug(&run.board.name));
+    fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+    let to = folder.join(file.file_name().unwrap_or_default());
+    // whole or not at all, from one file system to another too
+    let aside = folder.join("record.part");
+    fs::copy(file, &aside)
+        .and_then(|_| fs::rename(&aside, &to))
+        .with_context(|| format!("writing {}", to.display()))?;
+    Ok(to)
+}
+
+/// A name as a folder's.
+fn slug(name: &str) -> String {
+    let words = name.to_lowercase();
+    let words = words.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_board_s_folder_has_its_name() {
+        assert_eq!(slug("Raspberry Pi 5 Model B Rev 1.0"), "raspberry-pi-5-model-b-rev-1-0");
+        assert_eq!(slug("AMD EPYC™ (x)"), "amd-epyc-x");
+    }
+}

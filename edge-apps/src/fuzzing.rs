@@ -1,0 +1,122 @@
+//! Whatever reads bytes that come from elsewhere, as fuzzers call it: an error is well, a panic is not, and nor is memory without end.
+
+use std::path::Path;
+
+use clap::Parser as _;
+use glimpse_models::onnx::Bytes;
+use glimpse_models::{Bundle, BundleFile, Files, Manifest};
+use glimpse_runtime::{Graph, Model, Options};
+
+use crate::camera::pixels::PixelFormat;
+use crate::camera::sources::{Wanted, read_frames};
+use crate::commands::camera;
+use crate::config;
+use crate::picture::Picture;
+
+/// Frames of a stream that are looked at.
+const MOST_FRAMES: usize = 4;
+
+/// A target: what fuzzers call it, and what they call.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const TARGETS: [Target; 7] = [
+    ("bundle", bundle),
+    ("manifest", manifest),
+    ("graph", graph),
+    ("picture", picture),
+    ("mask", mask),
+    ("stream", stream),
+    ("config", config),
+];
+
+/// A whole bundle, whose hashes are made to fit: the manifest, then the name and the bytes of each file; each with its length in four
+/// bytes before it.
+pub fn bundle(bytes: &[u8]) {
+    let _ = parts(bytes);
+}
+
+fn parts(bytes: &[u8]) -> Option<()> {
+    let mut rest = bytes;
+    let mut part = || {
+        let (length, after) = rest.split_first_chunk::<4>()?;
+        let (part, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        rest = after;
+        Some(part)
+    };
+    let manifest = Manifest::from_toml(std::str::from_utf8(part()?).ok()?, Path::new("manifest.toml")).ok()?;
+    let mut files = Files::new();
+    while let Some(name) = part() {
+        let file = BundleFile::from_name(std::str::from_utf8(name).ok()?)?;
+        files.insert(file, Bytes::from(part()?.to_vec()));
+    }
+    let bundle = Bundle::from_parts("fuzzed", &manifest, &files).ok()?;
+    let options = Options { threads: Some(1), ..Options::default() };
+    let _ = Model::load(&bundle, &options);
+    Some(())
+}
+
+/// The text of a manifest.
+pub fn manifest(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(manifest) = Manifest::from_toml(text, Path::new("manifest.toml")) else { return };
+    // what was read can be written, and says the same then
+    if let Ok(text) = manifest.to_toml() {
+        let again = Manifest::from_toml(&text, Path::new("manifest.toml"));
+        assert!(again.is_ok_and(|again| again.to_toml().is_ok_and(|again| again == text)), "{text}");
+    }
+}
+
+/// An ONNX file.
+pub fn graph(bytes: &[u8]) {
+    let _ = Graph::load(&Bytes::from(bytes.to_vec()), &Options { threads: Some(1), ..Options::default() });
+}
+
+/// A picture to paint.
+pub fn picture(bytes: &[u8]) {
+    if let Ok(picture) = Picture::from_bytes(bytes, Path::new("picture")) {
+        let _ = (picture.alpha(), picture.to_rgb());
+    }
+}
+
+/// A picture that says what to paint.
+pub fn mask(bytes: &[u8]) {
+    if let Ok(picture) = Picture::from_bytes(bytes, Path::new("mask")) {
+        let _ = picture.into_grey();
+    }
+}
+
+/// What a program writes: Y4M, MJPEG or, by the first byte, raw frames.
+pub fn stream(bytes: &[u8]) {
+    let Some((&kind, bytes)) = bytes.split_first() else { return };
+    let format = match kind {
+        b'a' => Some(PixelFormat::Yuyv),
+        b'b' => Some(PixelFormat::Nv12),
+        b'c' => Some(PixelFormat::Rgb),
+        b'd' => Some(PixelFormat::Grey),
+        b'e' => Some(PixelFormat::I420),
+        b'f' => Some(PixelFormat::Mjpeg),
+        _ => None,
+    };
+    let wanted = Wanted { size: format.map(|_| [6, 4]), format, ..Wanted::default() };
+    let mut frames = 0;
+    let _ = read_frames(bytes, &wanted, |frame| {
+        frames += 1;
+        let _ = frame.to_rgb();
+        frames < MOST_FRAMES
+    });
+}
+
+/// Options of `glimpse camera` from a file.
+pub fn config(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(words) = config::options(text, Path::new("camera.toml"), |_| false, crate::is_camera_option) else { return };
+    let words = std::iter::once("glimpse".into()).chain(words);
+    let _ = Camera::try_parse_from(words);
+}
+
+#[derive(Debug, clap::Parser)]
+struct Camera {
+    #[command(flatten)]
+    _args: camera::Args,
+}

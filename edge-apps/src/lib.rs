@@ -1,0 +1,105 @@
+//! What the program `glimpse` does: masked autoencoders on cameras and small computers.
+//!
+//! This is no library for others, which `glimpse-runtime` is: it has what starts the program, and what fuzzers call.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "tests unwrap freely"))]
+
+mod bundles;
+mod camera;
+mod commands;
+mod config;
+mod device;
+mod features;
+#[doc(hidden)]
+pub mod fuzzing;
+mod in_order;
+mod logs;
+mod painting;
+mod patches;
+mod picture;
+mod plan;
+mod progress;
+mod serve;
+mod visible;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use crate::logs::LogArgs;
+
+/// Masked autoencoders on cameras and small computers.
+///
+/// Exit status: 0 done; 1 a picture could not be classified; 2 used wrongly, or something is broken.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Inpaint(commands::inpaint::Args),
+    Features(commands::features::Args),
+    Classify(commands::classify::Args),
+    Camera(Box<commands::camera::Args>),
+    InstallService(commands::install_service::Args),
+    Bench(commands::bench::Args),
+    Info(commands::info::Args),
+    Completions(commands::completions::Args),
+    Man(commands::man::Args),
+}
+
+/// Does what the command line says.
+#[must_use]
+pub fn main() -> ExitCode {
+    let words = match config::expanded(std::env::args_os().collect(), is_camera_option) {
+        Ok(words) => words,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return ExitCode::from(2);
+        }
+    };
+    let command = Cli::parse_from(words).command;
+    match &command {
+        Command::Camera(args) => args.log.begin(),
+        _ => LogArgs::WARNINGS.begin(),
+    }
+    let done = match command {
+        Command::Inpaint(args) => commands::inpaint::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Features(args) => commands::features::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Classify(args) => commands::classify::run(&args),
+        Command::Camera(args) => commands::camera::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::InstallService(args) => commands::install_service::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Bench(args) => commands::bench::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Info(args) => commands::info::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Completions(args) => commands::completions::run(&args, Cli::command()).map(|()| ExitCode::SUCCESS),
+        Command::Man(args) => commands::man::run(&args, Cli::command()).map(|()| ExitCode::SUCCESS),
+    };
+    match done {
+        Ok(status) => status,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Whether `glimpse camera` has an option of that name.
+fn is_camera_option(name: &str) -> bool {
+    let program = Cli::command();
+    program
+        .find_subcommand("camera")
+        .is_some_and(|camera| camera.get_arguments().any(|option| option.get_long() == Some(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}
