@@ -6,7 +6,7 @@ mod gpu;
 mod peers;
 mod record;
 pub mod records;
-mod report;
+pub mod report;
 mod train;
 
 /// Measures Glimpse on this machine: beside its peers, in turns, or by itself, as records that can be compared.

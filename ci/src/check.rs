@@ -5,6 +5,7 @@ mod clippy;
 mod docs;
 mod format;
 mod private_names;
+mod records;
 mod sizes;
 
 use std::time::Instant;
@@ -13,7 +14,7 @@ use crate::failures::Failures;
 use crate::process;
 use crate::workspace::Workspace;
 
-/// Checks the sources: format, lints, docs, arrows between crates, file sizes, names of one machine.
+/// Checks the sources: format, lints, docs, arrows between crates, file sizes, names of one machine, the README's measurements.
 ///
 /// All checks run; what failed is listed at the end.
 #[derive(clap::Args)]
@@ -59,6 +60,7 @@ const CHECKS: &[Check] = &[
     Check { name: "arrows", run: |workspace, _| arrows::check(workspace) },
     Check { name: "sizes", run: |workspace, _| sizes::check(workspace) },
     Check { name: "private names", run: |workspace, _| private_names::check(workspace) },
+    Check { name: "records", run: |workspace, _| records::check(workspace) },
     Check { name: "format", run: |workspace, _| format::check(workspace) },
     Check { name: "clippy", run: clippy::check },
     Check { name: "docs", run: |workspace, scope| Ok(docs::check(workspace, scope)) },

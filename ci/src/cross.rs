@@ -7,9 +7,6 @@ mod package;
 mod tests_of;
 
 use crate::failures::Failures;
-use crate::workspace::Workspace;
-
-use machine::{Cross, Machine};
 
 /// Builds for ARM, and runs what was built under emulation: emulation shows whether code is right, never how fast it is.
 ///
@@ -48,9 +45,4 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             Failures::unless_empty(failures)
         }
     }
-}
-
-/// What it takes to build for 64-bit ARM here.
-fn arm64(workspace: &Workspace) -> anyhow::Result<Cross> {
-    Cross::new(workspace, Machine::Aarch64)
 }

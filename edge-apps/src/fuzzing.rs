@@ -1,6 +1,8 @@
 //! Whatever reads bytes that come from elsewhere, as fuzzers call it: an error is well, a panic is not, and nor is memory without end.
 
+use std::panic::{self, PanicHookInfo};
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::Parser as _;
 use glimpse_models::onnx::Bytes;
@@ -51,6 +53,7 @@ fn parts(bytes: &[u8]) -> Option<()> {
         files.insert(file, Bytes::from(part()?.to_vec()));
     }
     let bundle = Bundle::from_parts("fuzzed", &manifest, &files).ok()?;
+    let _watch = Watch::begin();
     let options = Options { threads: Some(1), ..Options::default() };
     let _ = Model::load(&bundle, &options);
     Some(())
@@ -69,6 +72,7 @@ pub fn manifest(bytes: &[u8]) {
 
 /// An ONNX file.
 pub fn graph(bytes: &[u8]) {
+    let _watch = Watch::begin();
     let _ = Graph::load(&Bytes::from(bytes.to_vec()), &Options { threads: Some(1), ..Options::default() });
 }
 
@@ -119,4 +123,31 @@ pub fn config(bytes: &[u8]) {
 struct Camera {
     #[command(flatten)]
     _args: camera::Args,
+}
+
+/// While it lasts, a panic of tract's is no crash: the runtime makes an error of it.
+struct Watch(Arc<Hook>);
+
+type Hook = dyn Fn(&PanicHookInfo<'_>) + Send + Sync;
+
+impl Watch {
+    fn begin() -> Self {
+        let before: Arc<Hook> = panic::take_hook().into();
+        let others = Arc::clone(&before);
+        panic::set_hook(Box::new(move |info| {
+            if !info.location().is_some_and(|at| at.file().contains("/tract-")) {
+                others(info);
+            }
+        }));
+        Self(before)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let before = Arc::clone(&self.0);
+            panic::set_hook(Box::new(move |info| before(info)));
+        }
+    }
 }

@@ -22,6 +22,7 @@ mod progress;
 mod serve;
 mod visible;
 
+use std::panic::PanicHookInfo;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -54,6 +55,7 @@ enum Command {
 /// Does what the command line says.
 #[must_use]
 pub fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(broken_down));
     let words = match config::expanded(std::env::args_os().collect(), is_camera_option) {
         Ok(words) => words,
         Err(error) => {
@@ -84,6 +86,22 @@ pub fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Says what nobody foresaw, and ends the program: whole files stay, and what starts a camera's program starts it again.
+fn broken_down(panic: &PanicHookInfo<'_>) {
+    let at = panic.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
+    let said = panic.payload_as_str().unwrap_or("it does not say how");
+    if said.starts_with("failed printing to stdout: Broken pipe") {
+        // whoever reads has seen enough, as `head` has
+        std::process::exit(0);
+    }
+    eprintln!(
+        "error: glimpse broke down{at}: {said}; if it was given a file that is not whole, give it another one, and otherwise please \
+         report this at {}/issues",
+        env!("CARGO_PKG_REPOSITORY")
+    );
+    std::process::exit(2);
 }
 
 /// Whether `glimpse camera` has an option of that name.

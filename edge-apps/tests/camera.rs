@@ -153,6 +153,7 @@ fn a_command_that_dies_stalls_or_sends_garbage_is_said_and_started_again() {
         ("gone", "no-such-camera-program || cat film.y4m; exit 127", 4, "exit status: 127"),
         ("noise", "cat film.y4m; echo noise; sleep 60", 4, "where a frame should begin"),
         ("broken", "cat garbage.mjpeg; exit 1", 4, "passed over 1 frames"),
+        ("late", "sleep 2.5; cat film.y4m", 3, "no frame yet"),
     ] {
         let start = Instant::now();
         let source = format!("exec:{command}");
@@ -176,7 +177,7 @@ fn a_signal_ends_all_within_a_second_with_everything_written() {
         // a command whose own child would hold on to the pipe
         let source = "exec:cat film.y4m; sleep 61";
         fs::write(place.path("film.y4m"), y4m(3)).unwrap();
-        let mut child = Command::new(assert_cmd::cargo::cargo_bin("glimpse"))
+        let mut child = Command::new(common::program())
             .current_dir(place.path(""))
             .args(["camera", "--source", "test:", "--source", source, "--out", &out])
             .stderr(Stdio::null())
@@ -219,7 +220,7 @@ fn a_rate_that_cannot_be_kept_costs_patches_and_not_frames() {
 fn whoever_reads_may_have_seen_enough() {
     let place = Place::new();
     let line = "--source test: --every-frame --frames 100000 --out -";
-    let glimpse = assert_cmd::cargo::cargo_bin("glimpse");
+    let glimpse = common::program();
     let command = format!("'{}' camera {line} | head -n 2", glimpse.display());
     let start = Instant::now();
     let output = Command::new("sh").args(["-c", &command]).current_dir(place.path("")).output().unwrap();

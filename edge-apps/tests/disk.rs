@@ -14,7 +14,7 @@ use serde_json::Value;
 fn a_full_disk_costs_rows_that_are_counted_and_no_other_output() {
     let place = Place::new();
     std::fs::create_dir(place.path("disk")).unwrap();
-    let glimpse = assert_cmd::cargo::cargo_bin("glimpse");
+    let glimpse = common::program();
     let outputs =
         ["disk/a.jsonl", "disk/b.npy", "disk/c.parquet", "disk/d.mjpeg", "mqtt://127.0.0.1:9/t", "whole.jsonl"];
     let outs = outputs.map(|output| format!("--out {output}")).join(" ");

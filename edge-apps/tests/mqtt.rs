@@ -75,7 +75,7 @@ fn subscriber(port: u16, topic: &str, more: &[&str]) -> (Program, Receiver<Value
 
 /// The program on a pattern, at ten frames a second.
 fn camera(place: &Place, port: u16, more: &[&str]) -> Program {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin("glimpse"));
+    let mut command = Command::new(common::program());
     command.current_dir(place.path("")).args(["camera", "--source", "test:", "--size", "64x48", "--spool", "spool"]);
     command.args(["--visible", "4", "--out", &format!("mqtt://127.0.0.1:{port}/cameras/door"), "--json"]).args(more);
     let log = std::fs::File::create(place.path("log")).unwrap();

@@ -157,3 +157,14 @@ fn crc32(bytes: &[u8]) -> u32 {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { 0xEDB8_8320 ^ (crc >> 1) } else { crc >> 1 })
     })
 }
+
+#[test]
+#[cfg(unix)]
+fn whoever_reads_the_words_may_have_seen_enough() {
+    let place = Place::new();
+    for command in ["info", "completions bash"] {
+        let line = format!("'{}' {command} | head -n 1", common::program().display());
+        let output = std::process::Command::new("sh").args(["-c", &line]).current_dir(place.path("")).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{command}");
+    }
+}

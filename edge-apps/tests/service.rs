@@ -88,7 +88,7 @@ fn a_supervisor_hears_that_it_is_ready_alive_and_over() {
     let place = Place::new();
     let socket = UnixDatagram::bind(place.path("notify")).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin("glimpse"));
+    let mut command = Command::new(common::program());
     command.current_dir(place.path("")).args(["camera", "--source", "test:", "--duration", "2", "--out", "a.jsonl"]);
     let mut child = command.env("NOTIFY_SOCKET", place.path("notify")).env("WATCHDOG_USEC", "400000").spawn().unwrap();
     let (mut heard, mut alive) = (Vec::new(), Vec::new());

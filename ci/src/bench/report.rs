@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::record::FOLDER;
@@ -33,9 +33,6 @@ pub struct Args {
     /// The page [default: bench.html in cargo's target folder]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Leave the README as it is, and fail where its table is another one
-    #[arg(long)]
-    check: bool,
 }
 
 /// Writes page and table.
@@ -48,14 +45,6 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let readme = workspace.root.join(README);
     let text = fs::read_to_string(&readme).with_context(|| format!("reading {}", readme.display()))?;
     let new = with_table(&text, &report.table())?;
-    if args.check {
-        ensure!(
-            new == text,
-            "the README's table is not that of {}: run `cargo ci bench report`",
-            args.records.display()
-        );
-        return Ok(());
-    }
     let out = args.out.clone().unwrap_or_else(|| workspace.target_directory.join("bench.html"));
     write(&out, &report.page()?.into_string())?;
     if new != text {
@@ -63,6 +52,16 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     println!("{}", out.display());
     Ok(())
+}
+
+/// Whether the README's table is that of the repository's records.
+///
+/// # Errors
+/// When one of both cannot be read.
+pub fn is_current(workspace: &Workspace) -> anyhow::Result<bool> {
+    let text = String::from_utf8(workspace.read(README)?).context("reading the README")?;
+    let records = Record::all(&workspace.root.join(FOLDER))?;
+    Ok(with_table(&text, &Report::of(records).table())? == text)
 }
 
 fn write(path: &std::path::Path, text: &str) -> anyhow::Result<()> {

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-use super::machine::Cross;
+use super::machine::{Cross, Machine};
 use crate::bench::compare;
 use crate::bench::records::{Counted, Instructions};
 use crate::failures::Failures;
@@ -80,7 +80,7 @@ const INSTRUCTIONS: &str = "ci/records/instructions.json";
 /// [`Failures`] when an operator does not run on the instructions of its core, or takes more of them; otherwise when a program is missing.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let workspace = Workspace::here()?;
-    let cross = super::arm64(&workspace)?;
+    let cross = Cross::new(&workspace, Machine::Aarch64)?;
     let mut build = cross.cargo_as(&workspace, "max");
     build.args(["build", "--release", "--package", "glimpse-kernels", "--example", "operator"]);
     process::run(&mut build)?;

@@ -105,7 +105,7 @@ impl<'a> Packing<'a> {
     }
 
     fn pack(self, out: &Path, failures: &mut Vec<String>) -> anyhow::Result<Packed> {
-        let program = self.build()?;
+        let program = program(self.workspace, &self.cross)?;
         let machine = self.cross.machine;
         let program_bytes = fs::metadata(&program).with_context(|| format!("finding {}", program.display()))?.len();
         if program_bytes > MOST_BYTES {
@@ -124,19 +124,6 @@ impl<'a> Packing<'a> {
         let deb = self.deb(&program, &extras, &materials, out)?;
         sums(out, &[&archive, &deb, &materials], machine)?;
         Ok(Packed { machine, cross: self.cross, archive, deb, program_bytes })
-    }
-
-    fn build(&self) -> anyhow::Result<PathBuf> {
-        let python = venv::python(self.workspace, venv::CROSS)?;
-        let tools = python.parent().context("finding the folder of Python's programs")?;
-        let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default());
-        let triple = self.cross.machine.triple();
-        let [major, minor] = GLIBC;
-        let mut command = self.cross.cargo(self.workspace);
-        command.args(["zigbuild", "--locked", "--profile", "dist", "--package", "glimpse", "--features", FEATURES]);
-        command.args(["--target", &format!("{triple}.{major}.{minor}")]).env("PATH", path);
-        process::run(&mut command)?;
-        Ok(self.cross.target_directory(self.workspace).join(triple).join("dist/glimpse"))
     }
 
     /// What the program is made of, as `CycloneDX`.
@@ -251,6 +238,24 @@ impl<'a> Packing<'a> {
     }
 }
 
+/// Builds the program that is packed for a machine.
+///
+/// # Errors
+/// When it does not build.
+pub fn program(workspace: &Workspace, cross: &Cross) -> anyhow::Result<PathBuf> {
+    let python = venv::python(workspace, venv::CROSS)?;
+    let tools = python.parent().context("finding the folder of Python's programs")?;
+    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default());
+    let triple = cross.machine.triple();
+    let [major, minor] = GLIBC;
+    let mut command = cross.cargo(workspace);
+    command.args(["zigbuild", "--locked", "--profile", "dist", "--package", "glimpse", "--features", FEATURES]);
+    command.args(["--target", &format!("{triple}.{major}.{minor}")]).env("PATH", path);
+    // a panic ends the program: nobody unwinds its stack
+    process::run(command.env("RUSTFLAGS", "-C force-unwind-tables=no"))?;
+    Ok(cross.target_directory(workspace).join(triple).join("dist/glimpse"))
+}
+
 /// What is read by people, and what it is called where it is installed.
 const DOCUMENTS: [(&str, &str); 4] = [
     ("README.md", "README.md"),
@@ -325,7 +330,7 @@ impl Tree {
 }
 
 #[cfg_attr(not(unix), expect(clippy::unnecessary_wraps, reason = "on Unix, it may fail"))]
-fn set_mode(path: &Path, mode: u32) -> anyhow::Result<()> {
+pub fn set_mode(path: &Path, mode: u32) -> anyhow::Result<()> {
     #[cfg(unix)]
     fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode))
         .with_context(|| format!("setting the mode of {}", path.display()))?;

@@ -1,15 +1,22 @@
 //! `cargo ci cross test`: the tests as other CPUs.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
+use anyhow::Context;
+
+use super::machine::{Cross, Machine};
+use super::package;
 use crate::failures::Failures;
 use crate::process;
 use crate::workspace::Workspace;
 
-/// The crates that run on boards.
-const ON_BOARDS: [&str; 4] = ["glimpse", "glimpse-kernels", "glimpse-models", "glimpse-runtime"];
-/// Those whose code depends on the core.
+/// The crates whose code depends on the core: their tests are built for it.
 const ENGINE: [&str; 3] = ["glimpse-kernels", "glimpse-models", "glimpse-runtime"];
+/// The program's own tests, which start it. They stay this machine's; what they start is the other one's.
+const PROGRAM: [&str; 8] = ["bench", "camera", "classify", "features", "folders", "formats", "painting", "refusals"];
 const CPUS: [&str; 3] = ["cortex-a72", "cortex-a76", "max"];
 /// Cores of this machine's kind that have less than it may have, on an x86 machine.
 const OLDER_X86: [&str; 2] = ["Haswell", "qemu64"];
@@ -18,13 +25,14 @@ const OLDER_X86: [&str; 2] = ["Haswell", "qemu64"];
 /// cores with less than this one may have, too.
 ///
 /// cortex-a72 is a Raspberry Pi 4 (NEON alone), cortex-a76 a Raspberry Pi 5 and near a Jetson Orin (products of bytes), and
-/// max has all that QEMU knows (products of matrices of bytes, too); Haswell has AVX2 and no AVX-512, qemu64 neither.
+/// max has all that QEMU knows (products of matrices of bytes, too); Haswell has AVX2 and no AVX-512, qemu64 neither. The engine's tests
+/// are built for the core; the program's start the program that `cargo ci cross package` packs, as that core.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// ARM cores to emulate, by QEMU's names
     #[arg(long, value_name = "CORE", default_values = CPUS)]
     cpu: Vec<String>,
-    /// Leave out the tests of the program, which start it hundreds of times
+    /// Leave out the tests that start the program
     #[arg(long)]
     engine: bool,
 }
@@ -41,28 +49,48 @@ impl Default for Args {
 /// [`Failures`] when a test failed; otherwise when a program is missing.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let workspace = Workspace::here()?;
-    let cross = super::arm64(&workspace)?;
-    let packages = if args.engine { &ENGINE[..] } else { &ON_BOARDS };
+    let cross = Cross::new(&workspace, Machine::Aarch64)?;
+    let program = if args.engine { None } else { Some(package::program(&workspace, &cross)?) };
     let mut failures = Vec::new();
     for cpu in &args.cpu {
         let mut command = cross.cargo_as(&workspace, cpu);
-        command.args(["test", "--lib", "--bins", "--tests", "--no-fail-fast"]);
-        failures.extend(tested(cpu, command.args(packages.iter().flat_map(|package| ["--package", package]))));
+        command.args(["test", "--lib", "--tests", "--no-fail-fast"]);
+        let command = command.args(ENGINE.iter().flat_map(|package| ["--package", package]));
+        failures.extend(tested(&format!("the engine's tests as {cpu}"), command));
+        if let Some(program) = &program {
+            let started = wrapper(&workspace, &cross, cpu, program)?;
+            let mut command = process::cargo(&workspace.root);
+            // as `cargo ci test` builds them, so that nothing is built twice
+            command.args(["test", "--workspace", "--features", Workspace::FEATURES, "--no-fail-fast"]);
+            command.args(PROGRAM.iter().flat_map(|tests| ["--test", tests])).env("GLIMPSE_PROGRAM", started);
+            failures.extend(tested(&format!("the program's tests as {cpu}"), &mut command));
+        }
     }
     for cpu in OLDER_X86.iter().filter(|_| cfg!(all(target_arch = "x86_64", target_os = "linux"))) {
         let mut command = process::cargo(&workspace.root);
         command.env("CARGO_TARGET_DIR", workspace.target_directory.join("x86"));
         command.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", format!("qemu-x86_64 -cpu {cpu}"));
-        failures.extend(tested(cpu, command.args(["test", "--lib", "--package", "glimpse-kernels"])));
+        let command = command.args(["test", "--lib", "--package", "glimpse-kernels"]);
+        failures.extend(tested(&format!("the kernels' tests as {cpu}"), command));
     }
     Failures::unless_empty(failures)
 }
 
+/// A script that starts the program as a core.
+fn wrapper(workspace: &Workspace, cross: &Cross, cpu: &str, program: &Path) -> anyhow::Result<PathBuf> {
+    let script = cross.target_directory(workspace).join(format!("glimpse-as-{cpu}"));
+    let words = cross.runner(cpu).join(" ");
+    let text = format!("#!/bin/sh\nexec {words} '{}' \"$@\"\n", program.display());
+    fs::write(&script, text).with_context(|| format!("writing {}", script.display()))?;
+    package::set_mode(&script, 0o755)?;
+    Ok(script)
+}
+
 /// Runs tests and says how they went; what failed, if they did.
-fn tested(cpu: &str, command: &mut Command) -> Option<String> {
-    let started = std::time::Instant::now();
-    let failure = process::run(command).err().map(|error| format!("tests as {cpu}: {error:#}"));
+fn tested(what: &str, command: &mut Command) -> Option<String> {
+    let started = Instant::now();
+    let failure = process::run(command).err().map(|error| format!("{what}: {error:#}"));
     let verdict = if failure.is_some() { "FAILED" } else { "ok" };
-    println!("tests as {cpu}: {verdict} ({})", process::shown_duration(started.elapsed()));
+    println!("{what}: {verdict} ({})", process::shown_duration(started.elapsed()));
     failure
 }

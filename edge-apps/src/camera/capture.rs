@@ -14,6 +14,8 @@ use super::uri::SourceUri;
 /// How long a source may be silent: before its first frame, and after.
 const MOST_TO_BEGIN: Duration = Duration::from_secs(10);
 const MOST_SILENCE: Duration = Duration::from_millis(1500);
+/// When it is said that it has not begun yet.
+const SAID_AFTER: Duration = Duration::from_millis(1800);
 /// Pauses before a source is opened again: the first, and the longest, each twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -70,7 +72,7 @@ impl Capture {
     }
 
     /// Opens the source once, maybe after it failed, and gives its frames: until its end, or that of all.
-    fn capture(&self, failed: bool) -> Result<()> {
+    fn capture(&self, mut failed: bool) -> Result<()> {
         let mut source = sources::open(&self.uri, &self.wanted)?;
         let mut last = Instant::now();
         let mut first = true;
@@ -94,6 +96,10 @@ impl Capture {
                 Next::Nothing => {
                     let most = if first { MOST_TO_BEGIN } else { MOST_SILENCE };
                     let silence = last.elapsed();
+                    if first && !failed && silence > SAID_AFTER + self.period() {
+                        log::warn!("{}: no frame yet; it is waited for", self.uri);
+                        failed = true;
+                    }
                     ensure!(silence < most + self.period(), "no frame for {:.1} s", silence.as_secs_f64());
                 }
                 Next::End => return Ok(()),

@@ -8,6 +8,12 @@ use assert_cmd::Command;
 use image::{DynamicImage, GrayImage, Luma, RgbImage};
 use tempfile::TempDir;
 
+/// The program under test: the one that was built, or another that `GLIMPSE_PROGRAM` names, such as one for another CPU behind an
+/// emulator.
+pub fn program() -> PathBuf {
+    std::env::var_os("GLIMPSE_PROGRAM").map_or_else(|| assert_cmd::cargo::cargo_bin("glimpse"), PathBuf::from)
+}
+
 /// Where the samples lie.
 pub fn sample(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name)
@@ -34,7 +40,7 @@ impl Place {
 
     /// The program `glimpse`, started in the folder, with the words of a line.
     pub fn glimpse(&self, line: &str) -> Command {
-        let mut command = Command::cargo_bin("glimpse").unwrap();
+        let mut command = Command::new(program());
         command.current_dir(self.folder.path()).args(line.split_whitespace());
         command
     }

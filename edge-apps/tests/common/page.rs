@@ -12,7 +12,7 @@ use serde_json::Value;
 use tungstenite::client::IntoClientRequest as _;
 use tungstenite::{Message, WebSocket};
 
-use super::Place;
+use super::common::{Place, program};
 
 /// How long anything may take that is waited for: a busy machine's time.
 const SOON: Duration = Duration::from_secs(30);
@@ -45,7 +45,7 @@ impl Answer {
 impl Served {
     /// Starts it on a port that is free, with more words.
     pub fn start(place: &Place, words: &[&str]) -> Self {
-        let mut child = Command::new(assert_cmd::cargo::cargo_bin("glimpse"))
+        let mut child = Command::new(program())
             .current_dir(place.path(""))
             .args(["camera", "--serve", "127.0.0.1:0"])
             .args(words)

@@ -1,11 +1,14 @@
 //! A graph ready to run.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use glimpse_models::onnx::Bytes;
 use tract_onnx::prelude::{
     InferenceModel, InferenceModelExt as _, RunOptions, TValue, TVec, TractResult, TypedSimpleState,
 };
+
+use tract_onnx::tract_hir::internal::format_err;
 
 use super::ops::KeepBuffers;
 use super::{Arithmetic, Threads, read};
@@ -18,6 +21,15 @@ pub(crate) struct Network {
     state: TypedSimpleState,
     steps: Arc<[Step]>,
     threads: Threads,
+}
+
+/// What comes of reading a file, where some files that are none make tract panic.
+fn unbroken<T>(read: impl FnOnce() -> TractResult<T>) -> TractResult<T> {
+    // what it leaves half done is thrown away
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(format_err!("the file broke what reads it: {}", said.unwrap_or("it does not say how")))
+    })
 }
 
 impl Network {
@@ -40,7 +52,7 @@ impl Network {
             Ok(Self { state: Arc::new(plan).spawn()?, steps: steps.into(), threads: threads.clone() })
         };
         // what is wrong with the file itself is wrong either way
-        planned(Patterns::All).or_else(|error| planned(Patterns::Sure).map_err(|_| error))
+        unbroken(|| planned(Patterns::All)).or_else(|error| unbroken(|| planned(Patterns::Sure)).map_err(|_| error))
     }
 
     /// The same graph with a state of its own: the weights are shared.

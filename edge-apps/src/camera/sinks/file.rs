@@ -289,6 +289,7 @@ mod tests {
             len: 4,
             is_torn,
             waiting: b"two\n".to_vec(),
+            records_waiting: 0,
             begun: Instant::now(),
             rotate: None,
         };
