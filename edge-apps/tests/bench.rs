@@ -119,7 +119,8 @@ fn what_computes_wrong_is_not_recorded() {
     std::fs::write(&golden, &bytes).unwrap();
     let manifest = place.path("wrong/manifest.toml");
     let mut table: toml::Table = toml::from_str(&std::fs::read_to_string(&manifest).unwrap()).unwrap();
-    let hash: String = sha2::Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = sha2::Sha256::digest(&bytes);
+    let hash = digest.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     table["files"]["golden.safetensors"]["sha256"] = hash.into();
     std::fs::write(&manifest, toml::to_string(&table).unwrap()).unwrap();
     place.refuses(

@@ -276,5 +276,5 @@ fn sustain(bench: &mut Bench, frame: ArrayView3<u8>, seconds: f64) -> Result<Sus
 fn program_sha256() -> Result<String> {
     let program = std::env::current_exe().context("finding this program")?;
     let bytes = fs::read(&program).with_context(|| format!("reading {}", program.display()))?;
-    Ok(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(Sha256::digest(bytes).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}")))
 }
