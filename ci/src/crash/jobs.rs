@@ -77,7 +77,7 @@ fn training(export: &Path, glimpse: &Path, pictures: &Path) -> Job {
         prepare: Box::new(|_| Ok(())),
         command: Box::new(move |folder| {
             let run = folder.join("run");
-            train(&start, &pictures, &run, run.exists())
+            train(&start, &pictures, &run, run.join("checkpoint").exists())
         }),
         check: Box::new(move |folder, _| {
             let run = folder.join("run");

@@ -186,9 +186,16 @@ impl<'a> Packing<'a> {
         tree.file(materials, "materials.cdx.json", 0o644)?;
         let archive = out.join(format!("{name}.tar.gz"));
         let mut command = Command::new("tar");
-        command.args(["--create", "--gzip", "--sort=name", "--owner=0", "--group=0", "--numeric-owner"]);
+        command.args([
+            "--create",
+            "--use-compress-program=gzip -n9",
+            "--sort=name",
+            "--owner=0",
+            "--group=0",
+            "--numeric-owner",
+        ]);
         command.arg(format!("--mtime=@{}", self.epoch)).arg("--file").arg(&archive);
-        process::run(command.arg("--directory").arg(self.scratch.join("archive")).arg(&name).env("GZIP", "-n9"))?;
+        process::run(command.arg("--directory").arg(self.scratch.join("archive")).arg(&name))?;
         Ok(archive)
     }
 

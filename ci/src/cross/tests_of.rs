@@ -16,7 +16,9 @@ use crate::workspace::Workspace;
 /// The crates whose code depends on the core: their tests are built for it.
 const ENGINE: [&str; 3] = ["glimpse-kernels", "glimpse-models", "glimpse-runtime"];
 /// The program's own tests, which start it. They stay this machine's; what they start is the other one's.
-const PROGRAM: [&str; 8] = ["bench", "camera", "classify", "features", "folders", "formats", "painting", "refusals"];
+const PROGRAM: [&str; 6] = ["bench", "camera", "classify", "features", "folders", "refusals"];
+/// Those of many large pictures: half an hour under emulation.
+const LONG: [&str; 2] = ["formats", "painting"];
 const CPUS: [&str; 3] = ["cortex-a72", "cortex-a76", "max"];
 /// Cores of this machine's kind that have less than it may have, on an x86 machine.
 const OLDER_X86: [&str; 2] = ["Haswell", "qemu64"];
@@ -35,11 +37,14 @@ pub struct Args {
     /// Leave out the tests that start the program
     #[arg(long)]
     engine: bool,
+    /// Run the tests of painting and of formats, too, which take half an hour
+    #[arg(long, conflicts_with = "engine")]
+    long: bool,
 }
 
 impl Default for Args {
     fn default() -> Self {
-        Self { cpu: CPUS.map(str::to_owned).into(), engine: false }
+        Self { cpu: CPUS.map(str::to_owned).into(), engine: false, long: false }
     }
 }
 
@@ -62,7 +67,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             let mut command = process::cargo(&workspace.root);
             // as `cargo ci test` builds them, so that nothing is built twice
             command.args(["test", "--workspace", "--features", Workspace::FEATURES, "--no-fail-fast"]);
-            command.args(PROGRAM.iter().flat_map(|tests| ["--test", tests])).env("GLIMPSE_PROGRAM", started);
+            let long = LONG.iter().filter(|_| args.long);
+            command.args(PROGRAM.iter().chain(long).flat_map(|tests| ["--test", tests]));
+            command.env("GLIMPSE_PROGRAM", started);
             failures.extend(tested(&format!("the program's tests as {cpu}"), &mut command));
         }
     }
