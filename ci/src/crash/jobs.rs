@@ -77,19 +77,25 @@ fn training(export: &Path, glimpse: &Path, pictures: &Path) -> Job {
         prepare: Box::new(|_| Ok(())),
         command: Box::new(move |folder| {
             let run = folder.join("run");
-            train(&start, &pictures, &run, run.join("checkpoint").exists())
+            train(&start, &pictures, &run, has_checkpoint(&run))
         }),
         check: Box::new(move |folder, _| {
             let run = folder.join("run");
-            if !run.join("checkpoint").exists() {
+            if !has_checkpoint(&run) {
                 return Ok(());
             }
             let bundle = folder.join("bundle");
             quietly(Command::new(&export).arg("emit").arg(&run).arg("--force").arg("--out").arg(&bundle))?;
             quietly(Command::new(&glimpse).args(["info", "--model"]).arg(&bundle))
         }),
-        results: vec!["run/checkpoint"],
+        results: vec!["run/step-000000060/model.safetensors"],
     }
+}
+
+/// Whether a run can be gone on with; one that was killed before is begun again.
+fn has_checkpoint(run: &Path) -> bool {
+    let names = fs::read_dir(run).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    names.into_iter().any(|name| name.to_string_lossy().starts_with("step-"))
 }
 
 /// A bundle that gets its int8 form, in its place: before or after, never between.
