@@ -6,9 +6,11 @@
 mod common;
 
 use std::io::{BufRead as _, BufReader};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
@@ -44,6 +46,28 @@ fn broker(port: u16, folder: &Path, more: &str) -> Program {
         std::thread::sleep(Duration::from_millis(20));
     }
     broker
+}
+
+/// A port behind which is whatever broker is named, once it is: what a broker takes before anybody listens there, nobody would see.
+fn gate() -> (u16, Arc<AtomicU16>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (port, to) = (listener.local_addr().unwrap().port(), Arc::new(AtomicU16::new(0)));
+    let named = Arc::clone(&to);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let Ok(broker) = TcpStream::connect(("127.0.0.1", named.load(Ordering::Relaxed))) else { continue };
+            for (mut from, mut to) in
+                [(&stream, &broker), (&broker, &stream)].map(|(a, b)| (a.try_clone().unwrap(), b.try_clone().unwrap()))
+            {
+                std::thread::spawn(move || {
+                    let _ = std::io::copy(&mut from, &mut to);
+                    // who is connected at the other side is to see it, too
+                    let _ = to.shutdown(Shutdown::Both);
+                });
+            }
+        }
+    });
+    (port, to)
 }
 
 /// What comes to a topic, from now on.
@@ -117,20 +141,24 @@ fn each_frame_is_a_message_with_mosquitto() {
 #[ignore = "needs mosquitto"]
 fn a_broker_that_is_killed_and_started_again_gets_all_in_order_with_mosquitto() {
     let place = Place::new();
-    let port = free_port();
+    let (port, to) = gate();
     // nobody is there yet
     let mut camera = camera(&place, port, &["--fps", "50", "--duration", "13"]);
     std::thread::sleep(Duration::from_secs(1));
-    let first_broker = broker(port, &place.path(""), "allow_anonymous true");
-    let (first_subscriber, messages) = subscriber(port, "cameras/#", &[]);
+    let first_port = free_port();
+    let first_broker = broker(first_port, &place.path(""), "allow_anonymous true");
+    let (first_subscriber, messages) = subscriber(first_port, "cameras/#", &[]);
+    to.store(first_port, Ordering::Relaxed);
     std::thread::sleep(Duration::from_secs(3));
     // killed in the middle of it, with all that it knew
     drop(first_broker);
     let mut seen = frames(rest(&messages));
     drop(first_subscriber);
     std::thread::sleep(Duration::from_secs(1));
-    let _second_broker = broker(port, &place.path(""), "allow_anonymous true");
-    let (_second_subscriber, messages) = subscriber(port, "cameras/#", &[]);
+    let second_port = free_port();
+    let _second_broker = broker(second_port, &place.path(""), "allow_anonymous true");
+    let (_second_subscriber, messages) = subscriber(second_port, "cameras/#", &[]);
+    to.store(second_port, Ordering::Relaxed);
     assert!(camera.0.wait().unwrap().success());
     seen.extend(frames(rest(&messages)));
     let report: Value = serde_json::from_reader(camera.0.stdout.take().unwrap()).unwrap();
