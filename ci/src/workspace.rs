@@ -25,6 +25,7 @@ pub struct Package {
     pub name: String,
     pub version: String,
     pub repository: Option<String>,
+    pub manifest_path: PathBuf,
     pub dependencies: Vec<Dependency>,
 }
 

@@ -145,6 +145,8 @@ fn is_of_identifier(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
     use crate::workspace::Dependency;
 
@@ -152,6 +154,7 @@ mod tests {
         Package {
             version: String::new(),
             repository: None,
+            manifest_path: PathBuf::new(),
             name: name.to_owned(),
             dependencies: dependencies.iter().map(|&name| Dependency { name: name.to_owned() }).collect(),
         }

@@ -38,7 +38,8 @@ fn private_folder(line: &str) -> Option<String> {
     PRIVATE_FOLDERS.iter().map(|folder| format!("/{folder}/")).find(|folder| {
         line.match_indices(folder.as_str()).any(|(start, _)| {
             let (before, path) = line.split_at(start);
-            let is_absolute = !before.ends_with(|c: char| c.is_alphanumeric() || "._-~*}>)$/".contains(c));
+            let goes_on = before.ends_with(|c: char| c.is_alphanumeric() || "._-~*}>)$/".contains(c));
+            let is_absolute = before.ends_with("file://") || !goes_on;
             let leads_on = path[folder.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '.');
             is_absolute && leads_on
         })
@@ -77,7 +78,7 @@ mod tests {
             for line in [
                 format!("/{folder}/someone/photo.jpg"),
                 format!("  path = \"/{folder}/x\""),
-                format!("file:///{folder}/x").replace("///", ":/"),
+                format!("file:///{folder}/x"),
             ] {
                 let found = private_names("README.md", &format!("fine\n{line}"));
                 assert_eq!(found.len(), 1, "{line}");

@@ -143,12 +143,13 @@ impl<'a> Packing<'a> {
         command.args(["--target", self.cross.machine.triple(), "--override-filename", &name, "--quiet"]);
         command.current_dir(&self.workspace.root).env("SOURCE_DATE_EPOCH", &self.epoch);
         process::run(&mut command)?;
-        // it writes beside each manifest that it reads
-        let files = self.workspace.root.join("edge-apps").join(format!("{name}.json"));
-        let to = out.join(format!("{name}.json"));
-        fs::copy(&files, &to).with_context(|| format!("writing {}", to.display()))?;
-        for folder in ["edge-apps", "models", "runtime", "runtime/kernels"] {
-            let left = self.workspace.root.join(folder).join(format!("{name}.json"));
+        // it writes beside each manifest of the workspace, and where that is on this machine is nobody's business
+        let file = format!("{name}.json");
+        let (to, root) = (out.join(&file), self.workspace.root.display().to_string());
+        let written = self.workspace.root.join("edge-apps").join(&file);
+        let text = fs::read_to_string(&written).with_context(|| format!("reading {}", written.display()))?;
+        fs::write(&to, text.replace(&root, "")).with_context(|| format!("writing {}", to.display()))?;
+        for left in self.workspace.packages.iter().map(|package| package.manifest_path.with_file_name(&file)) {
             if left.exists() {
                 fs::remove_file(&left).with_context(|| format!("removing {}", left.display()))?;
             }
