@@ -67,8 +67,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         args.film.display()
     );
     let workspace = Workspace::here()?;
-    process::run(process::cargo(&workspace.root).args(["build", "--release", "--package", "glimpse"]))?;
-    let glimpse = workspace.target_directory.join("release/glimpse");
+    let glimpse = workspace.glimpse(None)?;
     let out = workspace.target_directory.join("budget.jsonl");
     let features = |pool: &str, visible: &str| -> anyhow::Result<Vec<Row>> {
         let mut command = Command::new(&glimpse);

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::fs::{self, File};
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -13,6 +14,19 @@ use anyhow::Context;
 pub fn folder() -> anyhow::Result<PathBuf> {
     folder_in(env::var_os("XDG_CACHE_HOME"), env::var_os("HOME"))
         .context("set HOME or XDG_CACHE_HOME: there is no folder to keep the Python environment in")
+}
+
+/// Keeps others that ask for the same name in Glimpse's cache folder waiting, until what it returns is dropped.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn lock(name: &str) -> anyhow::Result<File> {
+    let folder = folder()?;
+    fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+    let path = folder.join(format!("{name}.lock"));
+    let file = File::create(&path).with_context(|| format!("making {}", path.display()))?;
+    file.lock().with_context(|| format!("locking {}", path.display()))?;
+    Ok(file)
 }
 
 fn folder_in(cache_home: Option<OsString>, home: Option<OsString>) -> Option<PathBuf> {

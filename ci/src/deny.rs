@@ -1,15 +1,18 @@
 //! `cargo ci deny`: licences, sources and known faults of the libraries.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+
+use anyhow::Context;
 
 use crate::failures::Failures;
 use crate::process;
 use crate::tools;
 use crate::workspace::Workspace;
 
-/// Holds the libraries to ci/deny.toml (cargo-deny): their licences, where they come from, and with --advisories the faults that are known
-/// of them.
+/// Holds the libraries to ci/deny.toml (cargo-deny): their licences, where they come from, and with --advisories the faults
+/// that are known of them.
 ///
 /// Those are fetched from the `RustSec` database on GitHub, unless --database names a folder that has it.
 #[derive(Debug, clap::Args)]
@@ -29,20 +32,21 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let workspace = Workspace::here()?;
     let mut command = Command::new(tools::DENY.path(&workspace)?);
-    command.current_dir(&workspace.root).args(["--locked", "check", "--config", "ci/deny.toml"]);
-    let mut checks = vec!["bans", "licenses", "sources"];
-    if args.advisories {
-        checks.push("advisories");
-    }
-    let configured;
+    command.current_dir(&workspace.root).args(["--locked", "check"]);
+    let mut config = workspace.root.join("ci/deny.toml");
     if let Some(database) = &args.database {
-        configured = workspace.target_directory.join("deny.toml");
+        let folder = fs::canonicalize(database).with_context(|| format!("finding {}", database.display()))?;
         let text = String::from_utf8(workspace.read("ci/deny.toml")?)?;
-        let folder = std::fs::canonicalize(database)?;
         let (folder, line) = (folder.display(), "[advisories]\n");
-        std::fs::write(&configured, text.replace(line, &format!("{line}db-path = \"{folder}\"\n")))?;
-        command.args(["--config", &configured.display().to_string(), "--disable-fetch"]);
+        config = workspace.target_directory.join("deny.toml");
+        fs::write(&config, text.replace(line, &format!("{line}db-path = \"{folder}\"\n")))
+            .with_context(|| format!("writing {}", config.display()))?;
+        command.arg("--disable-fetch");
     }
-    let found = process::run(command.args(checks)).err().map(|error| format!("{error:#}"));
+    command.arg("--config").arg(config).args(["bans", "licenses", "sources"]);
+    if args.advisories {
+        command.arg("advisories");
+    }
+    let found = process::run(&mut command).err().map(|error| format!("{error:#}"));
     Failures::unless_empty(found.into_iter().collect())
 }

@@ -11,7 +11,6 @@ use serde::Serialize;
 
 use crate::bench::spread;
 use crate::failures::Failures;
-use crate::process;
 use crate::workspace::Workspace;
 
 /// The share of the time that a program may take to have all that it keeps.
@@ -65,12 +64,7 @@ struct Sample {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     ensure!(cfg!(target_os = "linux"), "what a process takes is read from /proc, which Linux alone has");
     let workspace = Workspace::here()?;
-    let program = if let Some(program) = &args.program {
-        fs::canonicalize(program).with_context(|| format!("finding {}", program.display()))?
-    } else {
-        process::run(process::cargo(&workspace.root).args(["build", "--release", "--package", "glimpse"]))?;
-        workspace.target_directory.join("release/glimpse")
-    };
+    let program = workspace.glimpse(args.program.as_deref())?;
     let folder = workspace.target_directory.join("soak");
     if folder.exists() {
         fs::remove_dir_all(&folder).with_context(|| format!("emptying {}", folder.display()))?;

@@ -1,9 +1,6 @@
 //! Programs of cargo's that some commands need, built once into the user's cache folder.
 
-use std::fs::{self, File};
 use std::path::PathBuf;
-
-use anyhow::Context;
 
 use crate::cache;
 use crate::process;
@@ -29,13 +26,9 @@ impl Tool {
     /// When it does not build.
     pub fn path(&self, workspace: &Workspace) -> anyhow::Result<PathBuf> {
         let Self { name, version } = self;
-        let tools = cache::folder()?.join("tools");
-        fs::create_dir_all(&tools).with_context(|| format!("making {}", tools.display()))?;
-        // two that start together would build it twice; freed when dropped
-        let lock_path = tools.join(format!("{name}.lock"));
-        let lock = File::create(&lock_path).with_context(|| format!("making {}", lock_path.display()))?;
-        lock.lock().with_context(|| format!("locking {}", lock_path.display()))?;
-        let root = tools.join(format!("{name}-{version}"));
+        // two that start together would build it twice
+        let _lock = cache::lock(name)?;
+        let root = cache::folder()?.join("tools").join(format!("{name}-{version}"));
         let program = root.join("bin").join(name);
         if !program.exists() {
             let mut command = process::cargo(&workspace.root);

@@ -2,7 +2,7 @@
 //!
 //! Each is kept in the user's cache folder and made anew when the requirements or Python itself have changed.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -59,14 +59,9 @@ pub fn python(workspace: &Workspace, environment: Environment) -> anyhow::Result
     let required = fs::read_to_string(&requirements).with_context(|| format!("reading {}", requirements.display()))?;
     let stamp = stamp(&required, &python_version()?);
 
-    let cache = cache::folder()?;
-    let folder = cache.join(environment.folder);
-    fs::create_dir_all(&cache).with_context(|| format!("making {}", cache.display()))?;
-    // Two checks that start together would otherwise make the environment into each other. Freed when dropped.
-    let lock_path = cache.join(format!("{}.lock", environment.folder));
-    let lock = File::create(&lock_path).with_context(|| format!("making {}", lock_path.display()))?;
-    lock.lock().with_context(|| format!("locking {}", lock_path.display()))?;
-
+    let folder = cache::folder()?.join(environment.folder);
+    // Two checks that start together would otherwise make the environment into each other.
+    let _lock = cache::lock(environment.folder)?;
     if !is_current(&folder, &stamp) {
         make(&folder, &requirements)?;
         fs::write(folder.join(STAMP), stamp).with_context(|| format!("writing into {}", folder.display()))?;

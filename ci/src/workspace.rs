@@ -64,6 +64,18 @@ impl Workspace {
             .with_context(|| format!("there is no crate {name} here"))
     }
 
+    /// The release program: the one that is built already, if one is named; else it is built.
+    ///
+    /// # Errors
+    /// When it does not build, or the one named is not there.
+    pub fn glimpse(&self, built: Option<&Path>) -> anyhow::Result<PathBuf> {
+        if let Some(program) = built {
+            return fs::canonicalize(program).with_context(|| format!("finding {}", program.display()));
+        }
+        process::run(process::cargo(&self.root).args(["build", "--release", "--package", "glimpse"]))?;
+        Ok(self.target_directory.join("release/glimpse"))
+    }
+
     /// The files that git keeps, and those that it would keep if they were added, in name order; `/` between folders.
     ///
     /// # Errors

@@ -25,9 +25,9 @@ const WATCH_EVERY: Duration = Duration::from_millis(50);
 ///
 /// Same film, same model, all patches, features as JSON, all cores. Once as fast as frames are taken, which gives frames a
 /// second and memory; once as the film has them, which gives the time from a frame to its features. ONNX Runtime has the form
-/// of the model that it is fastest with. Memory is that of Glimpse and ffmpeg, which reads films for it; without ffmpeg; and less what is read from files, which
-/// Linux takes back when it needs it. Builds glimpse in release. Leave the machine
-/// alone while it runs.
+/// of the model that it is fastest with. Memory is that of Glimpse and ffmpeg, which reads films for it; without ffmpeg; and
+/// less what is read from files, which Linux takes back when it needs it. Builds glimpse in release. Leave the machine alone
+/// while it runs.
 #[derive(clap::Args)]
 pub struct Args {
     /// The film, such as OpenCV's vtest.avi, which Debian's opencv-doc has
@@ -103,7 +103,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         args.film.display()
     );
     let workspace = Workspace::here()?;
-    process::run(process::cargo(&workspace.root).args(["build", "--release", "--package", "glimpse"]))?;
+    let glimpse = workspace.glimpse(None)?;
     let python = venv::python(&workspace, venv::PEERS)?;
     let scratch = workspace.target_directory.join("bench/camera");
     fs::create_dir_all(&scratch).with_context(|| format!("making {}", scratch.display()))?;
@@ -111,7 +111,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let scripts = workspace.root.join("ci/src/bench");
     process::run(Command::new(&python).arg(scripts.join("peers.py")).arg("prepare").arg(&bundle).arg(&scratch))?;
     let runs = Runs {
-        glimpse: workspace.target_directory.join("release/glimpse"),
+        glimpse,
         python,
         script: scripts.join("camera.py"),
         forms: scratch.clone(),

@@ -153,7 +153,7 @@ impl Programs {
         let release = if let Some(folder) = &args.programs {
             folder.clone()
         } else {
-            process::run(process::cargo(&workspace.root).args(["build", "--release", "--package", "glimpse"]))?;
+            workspace.glimpse(None)?;
             let features: &[&str] = if args.alone { &[] } else { &["--features", "vulkan,tuned"] };
             let export = ["build", "--release", "--package", "glimpse-export"];
             process::run(process::cargo(&workspace.root).args(export).args(features))?;

@@ -70,14 +70,14 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     };
     let workspace = Workspace::here()?;
     let export = ExportProgram::build(&workspace)?;
-    process::run(process::cargo(&workspace.root).args(["build", "--release", "--package", "glimpse"]))?;
+    let glimpse = workspace.glimpse(None)?;
     if chosen.iter().any(|row| row.what.is_graph()) {
         let peer = ["build", "--release", "--package", "glimpse-ci", "--features", "peers", "--bin", "glimpse-peer"];
         process::run(process::cargo(&workspace.root).args(peer))?;
     }
     let release = workspace.target_directory.join("release");
     let engines = Engines {
-        glimpse: release.join("glimpse"),
+        glimpse,
         peer: release.join("glimpse-peer"),
         python: venv::python(&workspace, venv::PEERS)?,
         script: workspace.root.join("ci/src/bench/peers.py"),

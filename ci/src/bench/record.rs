@@ -54,12 +54,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     ensure!(args.turns > 0, "nothing to measure: give at least 1 turn");
     let workspace = Workspace::here()?;
-    let program = if let Some(program) = &args.program {
-        fs::canonicalize(program).with_context(|| format!("finding {}", program.display()))?
-    } else {
-        process::run(process::cargo(&workspace.root).args(["build", "--release", "--package", "glimpse"]))?;
-        workspace.target_directory.join("release/glimpse")
-    };
+    let program = workspace.glimpse(args.program.as_deref())?;
     let commit = process::output(Command::new("git").current_dir(&workspace.root).args(["rev-parse", "HEAD"]))?;
     let commit = String::from_utf8(commit)?.trim().to_owned();
     let scratch = workspace.target_directory.join("records");

@@ -1,5 +1,6 @@
 //! `cargo ci cross package`: programs to install, as archives and as packages of Debian's.
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -117,6 +118,13 @@ impl<'a> Packing<'a> {
         if needs > GLIBC {
             let [major, minor] = needs;
             failures.push(format!("{}: the program asks for glibc {major}.{minor}", machine.name()));
+        }
+        let bytes = fs::read(&program).with_context(|| format!("reading {}", program.display()))?;
+        for (place, _) in places(self.workspace, &self.cross) {
+            let named = place.as_os_str().as_encoded_bytes();
+            if bytes.windows(named.len()).any(|window| window == named) {
+                failures.push(format!("{}: the program names {}, of this machine", machine.name(), place.display()));
+            }
         }
         let materials = self.bill_of_materials(out)?;
         let extras = self.extras(&program)?;
@@ -259,9 +267,26 @@ pub fn program(workspace: &Workspace, cross: &Cross) -> anyhow::Result<PathBuf> 
     let mut command = cross.cargo(workspace);
     command.args(["zigbuild", "--locked", "--profile", "dist", "--package", "glimpse", "--features", FEATURES]);
     command.args(["--target", &format!("{triple}.{major}.{minor}")]).env("PATH", path);
-    // a panic ends the program: nobody unwinds its stack
-    process::run(command.env("RUSTFLAGS", "-C force-unwind-tables=no"))?;
+    process::run(command.env("CARGO_ENCODED_RUSTFLAGS", flags(workspace, cross).join("\u{1f}")))?;
     Ok(cross.target_directory(workspace).join(triple).join("dist/glimpse"))
+}
+
+/// Folders of this machine that a program could name, and what stands in their place there; of several that fit, the last counts.
+fn places(workspace: &Workspace, cross: &Cross) -> Vec<(PathBuf, &'static str)> {
+    let cargo = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(env::home_dir()?.join(".cargo")));
+    let mut places = vec![(workspace.root.clone(), "/glimpse"), (cross.target_directory(workspace), "/built")];
+    places.extend(cargo.map(|cargo| (cargo.join("registry/src"), "/crates")));
+    places
+}
+
+/// What the compiler is told of a program that is packed.
+fn flags(workspace: &Workspace, cross: &Cross) -> Vec<String> {
+    // a panic ends the program: nobody unwinds its stack
+    let mut flags = vec!["-Cforce-unwind-tables=no".to_owned()];
+    // what a panic says names a place in the sources, and not where they lay
+    let places = places(workspace, cross).into_iter();
+    flags.extend(places.map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())));
+    flags
 }
 
 /// What is read by people, and what it is called where it is installed.

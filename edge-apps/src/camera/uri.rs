@@ -65,21 +65,33 @@ impl FromStr for SourceUri {
 impl fmt::Display for SourceUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Exec(command) => write!(f, "exec:{command}"),
+            Self::Exec(command) => write!(f, "exec:{}", without_logins(command)),
             Self::V4l2(name) => write!(f, "v4l2:{}", name.display()),
             Self::CsiPi => f.write_str("csi:pi"),
             Self::CsiJetson => f.write_str("csi:jetson"),
-            // a password is nobody's to read
-            Self::Rtsp(address) => match (address.split_once("://"), address.rsplit_once('@')) {
-                (Some((kind, _)), Some((_, host))) => write!(f, "{kind}://…@{host}"),
-                _ => f.write_str(address),
-            },
+            Self::Rtsp(address) => f.write_str(&without_logins(address)),
             Self::File(path) => write!(f, "file:{}", path.display()),
             Self::Dir(path) => write!(f, "dir:{}", path.display()),
             Self::Image(path) => write!(f, "image:{}", path.display()),
             Self::Test(seed) => write!(f, "test:{seed}"),
         }
     }
+}
+
+/// A text without the names and passwords in its addresses, which are nobody's to read in a log or on a page.
+fn without_logins(text: &str) -> String {
+    let mut parts = text.split("://");
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        // a password may have a slash and an @ in it, and no blank
+        let end = part.find(|letter: char| letter.is_whitespace() || "'\"".contains(letter)).unwrap_or(part.len());
+        let (address, rest) = part.split_at(end);
+        let host = address.rsplit_once('@').map(|(_, host)| format!("…@{host}"));
+        shown.push_str("://");
+        shown.push_str(host.as_deref().unwrap_or(address));
+        shown.push_str(rest);
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -123,7 +135,15 @@ mod tests {
 
     #[test]
     fn a_password_is_not_said() {
-        let source: SourceUri = "rtsp://user:secret@camera.example.org/stream".parse().unwrap();
-        assert_eq!(source.to_string(), "rtsp://…@camera.example.org/stream");
+        for (text, shown) in [
+            ("rtsp://user:secret@camera.example.org/stream", "rtsp://…@camera.example.org/stream"),
+            ("rtsp://user:se/cr@t@camera.example.org/", "rtsp://…@camera.example.org/"),
+            (
+                "exec:curl 'http://user:secret@a/x' | tee a@b && ffmpeg -i rtsp://u:p@c -",
+                "exec:curl 'http://…@a/x' | tee a@b && ffmpeg -i rtsp://…@c -",
+            ),
+        ] {
+            assert_eq!(text.parse::<SourceUri>().unwrap().to_string(), shown);
+        }
     }
 }
