@@ -79,7 +79,7 @@ fn on_gpu(workspace: &Workspace) -> anyhow::Result<()> {
     process::run(&mut command)
 }
 
-/// Runs the tests that need a browser, ffmpeg, a broker or systemd.
+/// Runs the tests that need a browser, ffmpeg, `GStreamer`, a broker or systemd.
 ///
 /// As all tests are built, so that nothing is built twice.
 fn with_programs(workspace: &Workspace) -> anyhow::Result<()> {
@@ -88,6 +88,7 @@ fn with_programs(workspace: &Workspace) -> anyhow::Result<()> {
     for (program, option) in [
         ("chromium", "--version"),
         ("ffmpeg", "-version"),
+        ("gst-launch-1.0", "--version"),
         ("mosquitto", "-h"),
         ("openssl", "version"),
         ("systemd-analyze", "--version"),
@@ -97,7 +98,7 @@ fn with_programs(workspace: &Workspace) -> anyhow::Result<()> {
     }
     let mut command = process::cargo(&workspace.root);
     command.args(["test", "--workspace", "--features", Workspace::FEATURES, "--no-fail-fast"]);
-    command.args(["browser", "disk", "film", "mqtt", "service"].iter().flat_map(|tests| ["--test", tests]));
+    command.args(["browser", "disk", "film", "mqtt", "rtsp", "service"].iter().flat_map(|tests| ["--test", tests]));
     process::run(command.args(["--", "--ignored"]))
 }
 

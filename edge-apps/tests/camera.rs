@@ -364,13 +364,23 @@ fn what_cannot_be_is_refused_before_anything_is_opened() {
         ("--source image:gone.png --out b.jsonl", &["image:gone.png", "check the path"]),
         ("--source dir:gone --out b.jsonl", &["dir:gone", "no folder"]),
         ("--source file:gone.mp4 --out b.jsonl", &["file:gone.mp4", "no file"]),
-        ("--source csi:jetson --out b.jsonl", &["gst-launch-1.0", "JetPack"]),
         ("--source v4l2:front --out b.jsonl", &["v4l2:N"]),
         ("--source v4l2:/dev/null --format grey --out b.jsonl", &["v4l2:/dev/null", no_camera]),
     ] {
         place.refuses(&format!("camera {words}"), said);
     }
     assert_eq!(fs::read_to_string(place.path("a.jsonl")).unwrap(), "mine\n");
+    // where their programs are not there
+    for (source, program, from) in [
+        ("csi:jetson", "gst-launch-1.0", "JetPack"),
+        ("csi:pi", "rpicam-vid", "Raspberry Pi OS"),
+        ("rtsp://camera.example.org/a", "ffmpeg", "apt install ffmpeg"),
+    ] {
+        let mut command = place.glimpse(&format!("camera --source {source} --out b.jsonl"));
+        let output = command.env("PATH", "").assert().code(2).get_output().clone();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(program) && said.contains(from), "{said}");
+    }
 }
 
 #[test]

@@ -19,6 +19,12 @@ fn film(place: &Place, name: &str) {
     assert!(command.status().unwrap().success());
 }
 
+fn features(place: &Place, film: &str, out: &str) -> Vec<Value> {
+    report(place, &["--source", &format!("file:{film}"), "--every-frame", "--out", out]);
+    let rows = std::fs::read_to_string(place.path(out)).unwrap();
+    rows.lines().map(|row| serde_json::from_str::<Value>(row).unwrap()["features"].take()).collect()
+}
+
 fn report(place: &Place, words: &[&str]) -> Value {
     let output = place.glimpse("camera --json").args(words).assert().success().get_output().clone();
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
@@ -52,9 +58,51 @@ fn a_film_is_seen_frame_by_frame_at_its_pace_and_again_with_ffmpeg() {
     );
     let again = ["--source", "file:a.avi", "--every-frame", "--loop", "--frames", "25", "--out", "c.jsonl"];
     assert_eq!(report(&place, &again)["frames"].as_u64(), Some(25));
+    // read without ffmpeg, a film's frames are the same
+    let mut command = Command::new("ffmpeg");
+    command.current_dir(place.path("")).args(["-loglevel", "error", "-i", "a.avi", "-pix_fmt", "yuv420p", "plain.y4m"]);
+    assert!(command.status().unwrap().success());
+    let rows = features(&place, "plain.y4m", "plain.jsonl");
+    assert!(rows.len() == 10 && rows == features(&place, "a.avi", "avi.jsonl"));
     // what is no film is said, and tried again
     std::fs::write(place.path("no.avi"), "no film").unwrap();
     let words = ["--source", "file:no.avi", "--duration", "1.5", "--out", "d.jsonl"];
     let output = place.glimpse("camera").args(words).assert().success().get_output().clone();
     assert!(String::from_utf8_lossy(&output.stderr).contains("file:no.avi"));
+}
+
+#[test]
+fn a_film_of_plain_frames_takes_no_other_program() {
+    let place = Place::new();
+    let mut y4m = b"YUV4MPEG2 W32 H24 F10:1 Cmono\n".to_vec();
+    let mut mjpeg = std::io::Cursor::new(Vec::new());
+    for number in 0..10 {
+        y4m.extend(b"FRAME\n");
+        y4m.extend([number * 20; 32 * 24]);
+        let frame = image::GrayImage::from_pixel(32, 24, image::Luma([number * 20]));
+        frame.write_to(&mut mjpeg, image::ImageFormat::Jpeg).unwrap();
+    }
+    std::fs::write(place.path("a.y4m"), y4m).unwrap();
+    std::fs::write(place.path("a.mjpeg"), mjpeg.into_inner()).unwrap();
+    // 25 a second is what a film has that says no rate
+    for (film, least) in [("a.y4m", 900), ("a.mjpeg", 360)] {
+        let source = format!("file:{film}");
+        let report = |words: &[&str]| {
+            let mut command = place.glimpse("camera --json --force --out a.jsonl --source");
+            let output = command.arg(&source).args(words).env("PATH", "").assert().success().get_output().clone();
+            assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{film}");
+            serde_json::from_slice::<Value>(&output.stdout).unwrap()
+        };
+        assert_eq!(report(&["--every-frame"])["frames"].as_u64(), Some(10));
+        let again = ["--every-frame", "--loop", "--frames", "25"];
+        assert_eq!(report(&again)["frames"].as_u64(), Some(25));
+        let start = Instant::now();
+        let paced = report(&[]);
+        assert_eq!(paced["sources"][0]["captured"].as_u64(), Some(10), "{paced}");
+        assert!(start.elapsed() > Duration::from_millis(least), "{film}: {:?}", start.elapsed());
+    }
+    // another size is what ffmpeg makes of it
+    let mut command = place.glimpse("camera --source file:a.y4m --size 64x48 --out b.jsonl");
+    let refused = command.env("PATH", "").assert().code(2).get_output().clone();
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("install ffmpeg"));
 }

@@ -3,9 +3,9 @@
 usage: python camera.py FOLDER FORM FILM FRAMES PACE THREADS OUT
 
 FOLDER holds the forms of a bundle's graphs that `peers.py prepare` writes, FORM is one of them. FRAMES is how many frames
-are looked at, from the beginning again where the film has fewer. With PACE 1, they come as the film has them, else as fast as they are taken. Each
-frame's features, the class token, are a line of JSON in OUT. Prints as JSON the frames per second, the milliseconds from a
-frame to its features (median and 99th percentile), and the most memory that was taken, in MiB.
+are looked at, from the beginning again where the film has fewer. With PACE 1, they come as the film has them, else as fast as
+they are taken. Each frame's features, the class token, are a line of JSON in OUT. Prints as JSON the frames per second and
+the milliseconds from a frame to its features (median and 99th percentile).
 """
 
 import json

@@ -25,9 +25,9 @@ const WATCH_EVERY: Duration = Duration::from_millis(50);
 ///
 /// Same film, same model, all patches, features as JSON, all cores. Once as fast as frames are taken, which gives frames a
 /// second and memory; once as the film has them, which gives the time from a frame to its features. ONNX Runtime has the form
-/// of the model that it is fastest with. Memory is that of Glimpse and ffmpeg, which reads films for it; without ffmpeg; and
-/// less what is read from files, which Linux takes back when it needs it. Builds glimpse in release. Leave the machine alone
-/// while it runs.
+/// of the model that it is fastest with. Memory is that of Glimpse and of ffmpeg, which reads most films for it (and with
+/// --mjpeg none); without ffmpeg; and less what is read from files, which Linux takes back when it needs it. Builds glimpse in
+/// release. Leave the machine alone while it runs.
 #[derive(clap::Args)]
 pub struct Args {
     /// The film, such as OpenCV's vtest.avi, which Debian's opencv-doc has
@@ -45,6 +45,9 @@ pub struct Args {
     /// Frames of a run as the film has them
     #[arg(long, default_value_t = 100, value_name = "N")]
     paced_frames: usize,
+    /// Have both read the film's frames as a camera gives them, as motion JPEG, which takes no ffmpeg
+    #[arg(long)]
+    mjpeg: bool,
     /// Write the figures of all turns as JSON
     #[arg(long)]
     json: bool,
@@ -110,12 +113,13 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let bundle = fs::canonicalize(&args.bundle).with_context(|| format!("finding {}", args.bundle.display()))?;
     let scripts = workspace.root.join("ci/src/bench");
     process::run(Command::new(&python).arg(scripts.join("peers.py")).arg("prepare").arg(&bundle).arg(&scratch))?;
+    let film = if args.mjpeg { motion_jpeg(&args.film, &scratch)? } else { args.film.clone() };
     let runs = Runs {
         glimpse,
         python,
         script: scripts.join("camera.py"),
         forms: scratch.clone(),
-        film: args.film.clone(),
+        film,
         bundle,
         scratch,
         threads: thread::available_parallelism()?.get(),
@@ -155,6 +159,16 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         [turn.paced_glimpse.latency_p99_ms, turn.paced_peer.latency_p99_ms]
     });
     Ok(())
+}
+
+/// The film's frames as JPEGs, one after another.
+fn motion_jpeg(film: &Path, scratch: &Path) -> anyhow::Result<PathBuf> {
+    let to = scratch.join("film.mjpeg");
+    let mut command = Command::new("ffmpeg");
+    command.args(["-hide_banner", "-loglevel", "error", "-nostdin", "-y", "-i"]).arg(film);
+    // 4:2:0 in JPEG's own range, as cameras have it
+    process::run(command.args(["-an", "-c:v", "mjpeg", "-q:v", "3", "-pix_fmt", "yuvj420p"]).arg(&to))?;
+    Ok(to)
 }
 
 fn print(what: &str, turns: &[Turn], figures: fn(&Turn) -> [f64; 2]) {

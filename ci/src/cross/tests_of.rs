@@ -17,7 +17,7 @@ use crate::workspace::Workspace;
 const ENGINE: [&str; 3] = ["glimpse-kernels", "glimpse-models", "glimpse-runtime"];
 /// The program's own tests, which start it. They stay this machine's; what they start is the other one's.
 const PROGRAM: [&str; 6] = ["bench", "camera", "classify", "features", "folders", "refusals"];
-/// Those of many large pictures: half an hour under emulation.
+/// Those of many large pictures, which take long under emulation.
 const LONG: [&str; 2] = ["formats", "painting"];
 const CPUS: [&str; 3] = ["cortex-a72", "cortex-a76", "max"];
 /// Cores of this machine's kind that have less than it may have, on an x86 machine.
@@ -27,8 +27,9 @@ const OLDER_X86: [&str; 2] = ["Haswell", "qemu64"];
 /// cores with less than this one may have, too.
 ///
 /// cortex-a72 is a Raspberry Pi 4 (NEON alone), cortex-a76 a Raspberry Pi 5 and near a Jetson Orin (products of bytes), and
-/// max has all that QEMU knows (products of matrices of bytes, too); Haswell has AVX2 and no AVX-512, qemu64 neither. The engine's tests
-/// are built for the core; the program's start the program that `cargo ci cross package` packs, as that core.
+/// max has all that QEMU knows (products of matrices of bytes, too); Haswell has AVX2 and no AVX-512, qemu64 neither. The
+/// engine's tests are built for the core; the program's start the program that `cargo ci cross package` packs, as that core,
+/// and without --all as the first core alone.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// ARM cores to emulate, by QEMU's names
@@ -37,14 +38,14 @@ pub struct Args {
     /// Leave out the tests that start the program
     #[arg(long)]
     engine: bool,
-    /// Run the tests of painting and of formats, too, which take half an hour
+    /// Run the program's tests as each core, and those of painting and of formats and of its parts, too: for hours
     #[arg(long, conflicts_with = "engine")]
-    long: bool,
+    all: bool,
 }
 
 impl Default for Args {
     fn default() -> Self {
-        Self { cpu: CPUS.map(str::to_owned).into(), engine: false, long: false }
+        Self { cpu: CPUS.map(str::to_owned).into(), engine: false, all: false }
     }
 }
 
@@ -57,17 +58,22 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let cross = Cross::new(&workspace, Machine::Aarch64)?;
     let program = if args.engine { None } else { Some(package::program(&workspace, &cross)?) };
     let mut failures = Vec::new();
-    for cpu in &args.cpu {
+    for (at, cpu) in args.cpu.iter().enumerate() {
         let mut command = cross.cargo_as(&workspace, cpu);
         command.args(["test", "--lib", "--tests", "--no-fail-fast"]);
         let command = command.args(ENGINE.iter().flat_map(|package| ["--package", package]));
         failures.extend(tested(&format!("the engine's tests as {cpu}"), command));
-        if let Some(program) = &program {
+        if args.all {
+            let mut command = cross.cargo_as(&workspace, cpu);
+            let command = command.args(["test", "--lib", "--no-fail-fast", "--package", "glimpse"]);
+            failures.extend(tested(&format!("the tests of the program's parts as {cpu}"), command));
+        }
+        if let Some(program) = program.as_ref().filter(|_| at == 0 || args.all) {
             let started = wrapper(&workspace, &cross, cpu, program)?;
             let mut command = process::cargo(&workspace.root);
             // as `cargo ci test` builds them, so that nothing is built twice
             command.args(["test", "--workspace", "--features", Workspace::FEATURES, "--no-fail-fast"]);
-            let long = LONG.iter().filter(|_| args.long);
+            let long = LONG.iter().filter(|_| args.all);
             command.args(PROGRAM.iter().chain(long).flat_map(|tests| ["--test", tests]));
             command.env("GLIMPSE_PROGRAM", started);
             failures.extend(tested(&format!("the program's tests as {cpu}"), &mut command));

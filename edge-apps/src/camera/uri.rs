@@ -79,7 +79,7 @@ impl fmt::Display for SourceUri {
 }
 
 /// A text without the names and passwords in its addresses, which are nobody's to read in a log or on a page.
-fn without_logins(text: &str) -> String {
+pub fn without_logins(text: &str) -> String {
     let mut parts = text.split("://");
     let mut shown = parts.next().unwrap_or_default().to_owned();
     for part in parts {

@@ -4,11 +4,13 @@
 //! | --- | --- |
 //! | `program.rs` | a program's output: cameras and films of other programs |
 //! | `stream.rs` | a stream of bytes into frames: Y4M, MJPEG, raw |
+//! | `film.rs` | a film that is such a stream, with no program |
 //! | `jpeg.rs` | where a JPEG ends |
 //! | `pictures.rs` | a folder's pictures, or one again and again |
 //! | `pattern.rs` | a pattern that moves |
 //! | `v4l2/` | cameras by V4L2, as Linux has them |
 
+mod film;
 mod jpeg;
 mod pattern;
 mod pictures;
@@ -24,6 +26,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use self::film::Film;
 use self::pattern::Pattern;
 use self::pictures::Pictures;
 use self::program::Program;
@@ -103,6 +106,10 @@ pub fn open(uri: &SourceUri, wanted: &Wanted) -> Result<Box<dyn Source>> {
         SourceUri::V4l2(name) => Box::new(v4l2::Camera::start(&v4l2::device_path(name), uri, wanted)),
         #[cfg(not(all(feature = "v4l2", target_os = "linux")))]
         SourceUri::V4l2(name) => return Err(v4l2_missing::refusal(name)),
+        SourceUri::File(path) => match Film::open(path, wanted)? {
+            Some(film) => Box::new(film),
+            None => Box::new(Program::start(uri, wanted)?),
+        },
         uri => Box::new(Program::start(uri, wanted)?),
     })
 }

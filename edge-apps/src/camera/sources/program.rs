@@ -1,27 +1,34 @@
 //! A program's output: cameras and films of other programs.
 
-use std::io::{BufReader, ErrorKind};
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
-use super::stream::read_frames;
+use super::stream::frames_of;
 use super::{Hopeless, Next, Source, Wanted};
 use crate::camera::pixels::RawFrame;
-use crate::camera::uri::SourceUri;
+use crate::camera::uri::{SourceUri, without_logins};
 
 /// Bytes of a pipe that are read at once.
 const PIPE_BYTES: usize = 1 << 20;
 /// How long a program that is told to stop may take.
 const MOST_TO_STOP: Duration = Duration::from_millis(300);
 
+/// What reads films and network cameras.
+const FFMPEG: &str = "ffmpeg";
+/// How often a line of what it complains about is told.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
+
 /// A program that writes frames.
 #[derive(Debug)]
 pub struct Program {
     child: Child,
     frames: Receiver<Result<RawFrame>>,
+    /// Whether it is a camera's, which has no end.
+    is_camera: bool,
 }
 
 impl Program {
@@ -30,14 +37,13 @@ impl Program {
     /// # Errors
     /// [`Hopeless`] when it is not there; says which it is, and how to get it.
     pub fn start(uri: &SourceUri, wanted: &Wanted) -> Result<Self> {
-        if let SourceUri::File(path) = uri
-            && !path.is_file()
-        {
-            return Err(Hopeless(format!("{} is no file; check the path", path.display())).into());
-        }
         let words = words(uri, wanted);
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::piped());
+        // it repeats addresses, with their passwords; and its lines are none of a log's
+        if words[0] == FFMPEG {
+            command.stderr(Stdio::piped());
+        }
         // so that what it starts itself can be stopped with it, and a terminal's Ctrl-C is for us alone
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
@@ -47,18 +53,15 @@ impl Program {
             }
             _ => anyhow!("the program {} cannot be started: {error}", words[0]),
         })?;
-        let (give, frames) = mpsc::sync_channel(1);
-        let wanted = if matches!(uri, SourceUri::Exec(_)) { *wanted } else { Wanted { format: None, ..*wanted } };
-        if let Some(output) = child.stdout.take() {
-            std::thread::spawn(move || {
-                let stream = BufReader::with_capacity(PIPE_BYTES, output);
-                if let Err(error) = read_frames(stream, &wanted, |frame| give.send(Ok(frame)).is_ok()) {
-                    // nobody may be there any more to hear it
-                    let _ = give.send(Err(error));
-                }
-            });
+        if let Some(errors) = child.stderr.take() {
+            let name = uri.to_string();
+            std::thread::spawn(move || tell(BufReader::new(errors), |line| log::warn!("{name}: {FFMPEG}: {line}")));
         }
-        Ok(Self { child, frames })
+        let wanted = if matches!(uri, SourceUri::Exec(_)) { *wanted } else { Wanted { format: None, ..*wanted } };
+        let output = child.stdout.take().context("its program has no output")?;
+        let frames = frames_of(BufReader::with_capacity(PIPE_BYTES, output), wanted);
+        let is_camera = matches!(uri, SourceUri::CsiPi | SourceUri::CsiJetson | SourceUri::Rtsp(_));
+        Ok(Self { child, frames, is_camera })
     }
 }
 
@@ -70,6 +73,7 @@ impl Source for Program {
             Err(RecvTimeoutError::Disconnected) => {
                 let status = wait(&mut self.child, limit)?;
                 match status {
+                    Some(status) if status.success() && self.is_camera => bail!("the camera gives no more frames"),
                     Some(status) if status.success() => Ok(Next::End),
                     Some(status) => bail!("its program ended with {status}"),
                     None => bail!("its program writes no more, and does not end"),
@@ -82,6 +86,27 @@ impl Source for Program {
 impl Drop for Program {
     fn drop(&mut self) {
         stop(&mut self.child);
+    }
+}
+
+/// Tells what a program complains about, without logins: the first line of each second, and how many it left out.
+fn tell(errors: impl BufRead, mut say: impl FnMut(&str)) {
+    let (mut told, mut left_out) = (None, 0_u64);
+    for line in errors.split(b'\n').map_while(Result::ok) {
+        let line = String::from_utf8_lossy(&line);
+        let line = line.trim();
+        if line.is_empty() {
+            continue;
+        }
+        if told.is_some_and(|told: Instant| told.elapsed() < TOLD_EVERY) {
+            left_out += 1;
+            continue;
+        }
+        told = Some(Instant::now());
+        match std::mem::take(&mut left_out) {
+            0 => say(&without_logins(line)),
+            left_out => say(&format!("{} ({left_out} lines before it are left out)", without_logins(line))),
+        }
     }
 }
 
@@ -136,7 +161,7 @@ fn words(uri: &SourceUri, wanted: &Wanted) -> Vec<String> {
             let shell = if cfg!(windows) { ["cmd", "/C"] } else { ["sh", "-c"] };
             return shell.into_iter().map(str::to_owned).chain([command.clone()]).collect();
         }
-        _ => "ffmpeg -hide_banner -loglevel error -nostdin".to_owned(),
+        _ => format!("{FFMPEG} -hide_banner -loglevel error -nostdin"),
     };
     let mut words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
     let input = match uri {
@@ -146,7 +171,8 @@ fn words(uri: &SourceUri, wanted: &Wanted) -> Vec<String> {
             path.display().to_string()
         }
         SourceUri::Rtsp(address) => {
-            words.extend(["-rtsp_transport", "tcp"].map(str::to_owned));
+            // the newest frame is wanted, and none that a decoder's threads still hold
+            words.extend(["-rtsp_transport", "tcp", "-fflags", "nobuffer", "-flags", "low_delay"].map(str::to_owned));
             address.clone()
         }
         _ => return words,
@@ -161,9 +187,22 @@ fn words(uri: &SourceUri, wanted: &Wanted) -> Vec<String> {
 /// Where a program comes from.
 fn how_to_get(program: &str) -> &'static str {
     match program {
-        "ffmpeg" => "install ffmpeg (Debian and its kin: apt install ffmpeg)",
+        FFMPEG => "install ffmpeg (Debian and its kin: apt install ffmpeg)",
         "rpicam-vid" => "it is part of Raspberry Pi OS (apt install rpicam-apps)",
         "gst-launch-1.0" => "it is part of JetPack (apt install gstreamer1.0-tools gstreamer1.0-plugins-good)",
         _ => "check the name",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_program_complains_about_is_told_without_logins_and_once_a_second() {
+        let mut told = Vec::new();
+        let errors = "rtsp://user:secret@a/live: 401\n\nagain\nagain\n".as_bytes();
+        tell(errors, |line| told.push(line.to_owned()));
+        assert_eq!(told, ["rtsp://…@a/live: 401"]);
     }
 }

@@ -1,6 +1,7 @@
 //! A stream of bytes into frames: Y4M, MJPEG, or raw.
 
 use std::io::{BufRead, ErrorKind, Read};
+use std::sync::mpsc::{self, Receiver};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -10,6 +11,11 @@ use crate::camera::pixels::{MOST_SIDE, PixelFormat, RawFrame};
 
 const Y4M: &[u8] = b"YUV4MPEG2";
 const FRAME: &[u8] = b"FRAME";
+/// Frames a second of a film that does not say it, as ffmpeg has it.
+const UNSAID_FPS: f64 = 25.0;
+/// What a film may say: anything else is taken for unsaid.
+const FPS_MIN: f64 = 0.01;
+const FPS_MAX: f64 = 1000.0;
 /// The most bytes that a line of Y4M may have.
 const MOST_LINE_BYTES: u64 = 1024;
 
@@ -31,6 +37,27 @@ pub fn read_frames(mut stream: impl BufRead, wanted: &Wanted, mut give: impl FnM
         _ if wanted.format.is_some() => jpeg_frames(start.chain(stream), &mut give),
         _ => bail!("it is neither Y4M nor MJPEG; if its frames are raw, say --format and --size"),
     }
+}
+
+/// Reads a stream in a thread of its own, which is one frame ahead; an error is the last that comes.
+pub fn frames_of(stream: impl BufRead + Send + 'static, wanted: Wanted) -> Receiver<Result<RawFrame>> {
+    let (give, frames) = mpsc::sync_channel(1);
+    std::thread::spawn(move || {
+        if let Err(error) = read_frames(stream, &wanted, |frame| give.send(Ok(frame)).is_ok()) {
+            // nobody may be there any more to hear it
+            let _ = give.send(Err(error));
+        }
+    });
+    frames
+}
+
+/// How many frames a second a film has, from its first bytes, if it is one that is read here: MJPEG says none and has 25.
+pub fn film_fps(start: &[u8]) -> Option<f64> {
+    if start.starts_with(&[0xff, 0xd8]) {
+        return Some(UNSAID_FPS);
+    }
+    let header = start.strip_prefix(Y4M)?.split(|&byte| byte == b'\n').next()?;
+    Some(y4m_header(header).ok()?.fps.unwrap_or(UNSAID_FPS))
 }
 
 fn jpeg_frames(mut stream: impl BufRead, give: &mut impl FnMut(RawFrame) -> bool) -> Result<()> {
@@ -65,8 +92,28 @@ fn raw_frames(
 /// # Source
 /// The format's manual page, yuv4mpeg(5).
 fn y4m_frames(mut stream: impl BufRead, give: &mut impl FnMut(RawFrame) -> bool) -> Result<()> {
-    let header = line(&mut stream)?;
-    let (mut size, mut format) = ([0; 2], PixelFormat::I420);
+    let Y4m { size: [width, height], format, .. } = y4m_header(&line(&mut stream)?)?;
+    let bytes = format.bytes(width, height).unwrap_or_default();
+    while !stream.fill_buf()?.is_empty() {
+        ensure!(line(&mut stream)?.starts_with(FRAME), "a Y4M stream with something else where a frame should begin");
+        let mut frame = vec![0; bytes];
+        stream.read_exact(&mut frame).map_err(in_the_middle)?;
+        if !give(RawFrame::now(format, width, height, frame)) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// What the first line of a Y4M stream says.
+struct Y4m {
+    size: [u32; 2],
+    format: PixelFormat,
+    fps: Option<f64>,
+}
+
+fn y4m_header(header: &[u8]) -> Result<Y4m> {
+    let (mut size, mut format, mut fps) = ([0; 2], PixelFormat::I420, None);
     for word in header.split(|&byte| byte == b' ').filter(|word| !word.is_empty()) {
         let value = std::str::from_utf8(&word[1..]).context("a Y4M header that is no text")?;
         match word[0] {
@@ -81,22 +128,19 @@ fn y4m_frames(mut stream: impl BufRead, give: &mut impl FnMut(RawFrame) -> bool)
                     _ => bail!("Y4M frames in {value}, which Glimpse does not read; 420, 422, 444 and mono it does"),
                 }
             }
+            // a rate of 0:0 is one that nobody knows
+            b'F' => {
+                let ratio =
+                    value.split_once(':').and_then(|(n, d)| Some(n.parse::<f64>().ok()? / d.parse::<f64>().ok()?));
+                fps = ratio.filter(|fps| (FPS_MIN..=FPS_MAX).contains(fps));
+            }
             _ => {}
         }
     }
     let [width, height] = size;
     let sides = 1..=MOST_SIDE;
     ensure!(sides.contains(&width) && sides.contains(&height), "a Y4M header with frames of {width}×{height} pixels");
-    let bytes = format.bytes(width, height).unwrap_or_default();
-    while !stream.fill_buf()?.is_empty() {
-        ensure!(line(&mut stream)?.starts_with(FRAME), "a Y4M stream with something else where a frame should begin");
-        let mut frame = vec![0; bytes];
-        stream.read_exact(&mut frame).map_err(in_the_middle)?;
-        if !give(RawFrame::now(format, width, height, frame)) {
-            break;
-        }
-    }
-    Ok(())
+    Ok(Y4m { size, format, fps })
 }
 
 /// A line of Y4M.
@@ -170,6 +214,22 @@ mod tests {
             assert!(error.contains(said), "{error}");
         }
         assert!(read(b"", &Wanted::default()).1.is_none());
+    }
+
+    #[test]
+    fn a_film_s_rate_is_what_it_says_and_others_are_no_film_of_ours() {
+        for (start, fps) in [
+            (&b"YUV4MPEG2 W5 H3 F30:1\nFRAME\n"[..], Some(30.0)),
+            (b"YUV4MPEG2 W5 H3 F0:0\n", Some(25.0)),
+            (b"YUV4MPEG2 W5 H3\n", Some(25.0)),
+            (b"YUV4MPEG2 W5 H3 F1:1000000\n", Some(25.0)),
+            (&[0xff, 0xd8, 0xff], Some(25.0)),
+            (b"YUV4MPEG2 W5 H3 F30:1 C420p10\n", None),
+            (b"RIFF", None),
+            (b"", None),
+        ] {
+            assert_eq!(film_fps(start), fps, "{}", String::from_utf8_lossy(start));
+        }
     }
 
     #[test]
