@@ -14,7 +14,8 @@ use crate::failures::Failures;
 use crate::process;
 use crate::workspace::Workspace;
 
-/// Runs `glimpse camera` with cameras by V4L2: formats and colours, sizes, two cameras, one that is busy, unplugged, multi-planar.
+/// Runs `glimpse camera` with cameras by V4L2: formats and colours, sizes, two cameras, one that is busy, unplugged,
+/// multi-planar.
 ///
 /// The cameras are vivid's, the kernel's own virtual camera, in an emulated machine that boots Debian's kernel: no right on this
 /// machine is needed but to run QEMU, and no module is loaded. The kernel is downloaded once.

@@ -24,9 +24,11 @@ const LATEST: f64 = 1.1;
 /// Runs after which a job that is killed each time is let go on to its end.
 const MOST_KILLS_OF_A_JOB: u32 = 12;
 
-/// Kills `train`, `quantize`, `inpaint` over a folder and `features` at random moments, looks at what they leave, and goes on with them.
+/// Kills `train`, `quantize`, `inpaint` over a folder and `features` at random moments, looks at what they leave, and goes on
+/// with them.
 ///
-/// After each kill, whatever bears its final name is to be whole; at the end, all is to be as an undisturbed run makes it, byte for byte.
+/// After each kill, whatever bears its final name is to be whole; at the end, all is to be as an undisturbed run makes it, byte
+/// for byte.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// How often each is killed

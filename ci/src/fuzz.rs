@@ -21,8 +21,9 @@ const MOST_KEPT_BYTES: &str = "-max_len=8192";
 
 /// Runs fuzzers (cargo-fuzz, libFuzzer) on bundles, manifests, ONNX graphs, pictures, masks, streams and configs.
 ///
-/// Each begins with the seeds in ci/fuzz/corpus, and with what earlier runs found, in cargo's target folder. What crashes is said with the
-/// file that does it, and is no more than an error when it has been mended: put it into the corpus, which `cargo test` goes through.
+/// Each begins with the seeds in ci/fuzz/corpus, and with what earlier runs found, in cargo's target folder. What crashes is
+/// said with the file that does it, and is no more than an error when it has been mended: put it into the corpus, which
+/// `cargo test` goes through.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Targets [default: all]

@@ -1,4 +1,5 @@
-//! Whatever reads bytes that come from elsewhere, as fuzzers call it: an error is well, a panic is not, and nor is memory without end.
+//! Whatever reads bytes that come from elsewhere, as fuzzers call it: an error is well, a panic is not, and nor is memory
+//! without end.
 
 use std::panic::{self, PanicHookInfo};
 use std::path::Path;
@@ -32,8 +33,8 @@ pub const TARGETS: [Target; 7] = [
     ("config", config),
 ];
 
-/// A whole bundle, whose hashes are made to fit: the manifest, then the name and the bytes of each file; each with its length in four
-/// bytes before it.
+/// A whole bundle, whose hashes are made to fit: the manifest, then the name and the bytes of each file; each with its length
+/// in four bytes before it.
 pub fn bundle(bytes: &[u8]) {
     let _ = parts(bytes);
 }

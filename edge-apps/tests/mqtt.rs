@@ -48,7 +48,8 @@ fn broker(port: u16, folder: &Path, more: &str) -> Program {
     broker
 }
 
-/// A port behind which is whatever broker is named, once it is: what a broker takes before anybody listens there, nobody would see.
+/// A port behind which is whatever broker is named, once it is: what a broker takes before anybody listens there, nobody would
+/// see.
 fn gate() -> (u16, Arc<AtomicU16>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (port, to) = (listener.local_addr().unwrap().port(), Arc::new(AtomicU16::new(0)));

@@ -20,7 +20,8 @@ impl Graph {
     /// Reads an ONNX file. Its inputs' shapes are taken from it; a length with a name may change from run to run.
     ///
     /// # Errors
-    /// [`Error::Threads`] if that many threads cannot be had, [`Error::Kernels`] if they are for other CPUs, [`Error::Onnx`] if the engine refuses the file.
+    /// [`Error::Threads`] if that many threads cannot be had, [`Error::Kernels`] if they are for other CPUs, [`Error::Onnx`] if
+    /// the engine refuses the file.
     pub fn load(onnx: &Bytes, options: &Options) -> Result<Self> {
         Self::load_on(onnx, options, &Threads::new(options.threads)?)
     }

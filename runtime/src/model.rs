@@ -88,7 +88,8 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::FormMissing`] if the bundle has no int8 form and that is asked for, [`Error::Threads`] if that many
-    /// threads cannot be had, [`Error::Kernels`] if they are for other CPUs, [`Error::Engine`] or [`Error::ClassifierEngine`] if the engine refuses a graph.
+    /// threads cannot be had, [`Error::Kernels`] if they are for other CPUs, [`Error::Engine`] or [`Error::ClassifierEngine`]
+    /// if the engine refuses a graph.
     pub fn load(bundle: &Bundle, options: &Options) -> Result<Self> {
         Self::load_on(bundle, options, &Threads::new(options.threads)?)
     }

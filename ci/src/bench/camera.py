@@ -1,38 +1,39 @@
 """A film's frames through a bundle's encoder, with OpenCV and ONNX Runtime: what `glimpse camera` does, as one would write it.
 
-usage: python camera.py FOLDER FORM FILM FRAMES PACE THREADS OUT
+usage: python camera.py MANIFEST FOLDER FORM FILM FRAMES PACE THREADS OUT
 
-FOLDER holds the forms of a bundle's graphs that `peers.py prepare` writes, FORM is one of them. FRAMES is how many frames
-are looked at, from the beginning again where the film has fewer. With PACE 1, they come as the film has them, else as fast as
-they are taken. Each frame's features, the class token, are a line of JSON in OUT. Prints as JSON the frames per second and
-the milliseconds from a frame to its features (median and 99th percentile).
+MANIFEST is a bundle's, FOLDER holds the forms of its graphs that `peers.py prepare` writes, FORM is one of them. FRAMES is
+how many frames are looked at, from the beginning again where the film has fewer. With PACE 1, they come as the film has
+them, else as fast as they are taken. Each frame's features, the class token, are a line of JSON in OUT. Prints as JSON the
+frames per second and the milliseconds from a frame to its features (median and 99th percentile).
 """
 
 import json
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import cv2
 import numpy as np
-import onnx
 import onnxruntime
 
 
-def main(folder: Path, form: str, film: str, frames: int, paced: bool, threads: int, out: str) -> None:
-    file = folder / "encoder" / f"{form}.onnx"
-    decoder = onnx.load(folder / "decoder" / f"{form}.onnx").graph
-    patch_len = onnx.load(file).graph.input[0].type.tensor_type.shape.dim[1].dim_value
-    places = decoder.input[1].type.tensor_type.shape.dim[0].dim_value
-    patch, grid = round((patch_len / 3) ** 0.5), round(places**0.5)
-    side = grid * patch
+def main(
+    manifest: Path, folder: Path, form: str, film: str, frames: int, paced: bool, threads: int, out: str
+) -> None:
+    spec = tomllib.loads(manifest.read_text())["spec"]
+    side, patch = spec["image_side"], spec["patch_side"]
+    grid = side // patch
+    places, patch_len = grid * grid, patch * patch * 3
+    mean, std = (np.array(spec[name], dtype=np.float32) for name in ("mean", "std"))
     cv2.setNumThreads(threads)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(folder / "encoder" / f"{form}.onnx", options, providers=["CPUExecutionProvider"])
     positions = np.arange(places, dtype=np.int64)
-    scale, offset = np.float32(1 / 255 / 0.25), np.float32(0.5 / 0.25)
+    scale, offset = 1 / (255 * std), mean / std
     capture = cv2.VideoCapture(film)
     fps = capture.get(cv2.CAP_PROP_FPS)
     latencies = []
@@ -67,6 +68,7 @@ def main(folder: Path, form: str, film: str, frames: int, paced: bool, threads: 
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 8:
+    if len(sys.argv) != 9:
         sys.exit(__doc__)
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5] == "1", int(sys.argv[6]), sys.argv[7])
+    manifest, folder, form, film, frames, pace, threads, out = sys.argv[1:]
+    main(Path(manifest), Path(folder), form, film, int(frames), pace == "1", int(threads), out)

@@ -48,6 +48,9 @@ pub struct Args {
     /// Have both read the film's frames as a camera gives them, as motion JPEG, which takes no ffmpeg
     #[arg(long)]
     mjpeg: bool,
+    /// A release program to take as it is, so that nothing is built
+    #[arg(long, value_name = "PATH")]
+    program: Option<PathBuf>,
     /// Write the figures of all turns as JSON
     #[arg(long)]
     json: bool,
@@ -106,7 +109,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         args.film.display()
     );
     let workspace = Workspace::here()?;
-    let glimpse = workspace.glimpse(None)?;
+    let glimpse = workspace.glimpse(args.program.as_deref())?;
     let python = venv::python(&workspace, venv::PEERS)?;
     let scratch = workspace.target_directory.join("bench/camera");
     fs::create_dir_all(&scratch).with_context(|| format!("making {}", scratch.display()))?;
@@ -194,7 +197,13 @@ impl Runs {
 
     fn peer(&self, form: &str, frames: usize, paced: bool) -> anyhow::Result<Figures> {
         let mut command = Command::new(&self.python);
-        command.arg(&self.script).arg(&self.forms).arg(form).arg(&self.film).arg(frames.to_string());
+        command
+            .arg(&self.script)
+            .arg(self.bundle.join("manifest.toml"))
+            .arg(&self.forms)
+            .arg(form)
+            .arg(&self.film)
+            .arg(frames.to_string());
         command.args([if paced { "1" } else { "0" }, &self.threads.to_string()]).arg(self.scratch.join("peer.jsonl"));
         figures(&mut command)
     }

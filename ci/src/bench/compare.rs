@@ -20,8 +20,8 @@ const FLOOR_OF_COMPILERS: f64 = 0.1;
 
 /// Holds new records against old ones: fails where something became slower or larger by more than its noise.
 ///
-/// A difference counts where it is at least three times the standard deviation of the repeats, and no less than a floor: 2% of a time,
-/// 1% of memory or of instructions; 20% where there are too few repeats to know the noise.
+/// A difference counts where it is at least three times the standard deviation of the repeats, and no less than a floor: 2% of
+/// a time, 1% of memory or of instructions; 20% where there are too few repeats to know the noise.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A record, or a folder of them
@@ -46,7 +46,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     Failures::unless_empty(comparison.regressions())
 }
 
-/// What became more, of instructions; says what changed. Counts of an operator or a core that the old record lacks are new, and well.
+/// What became more, of instructions; says what changed. Counts of an operator or a core that the old record lacks are new, and
+/// well.
 ///
 /// # Errors
 /// When there is no old record.

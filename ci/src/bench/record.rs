@@ -18,10 +18,11 @@ const PRECISIONS: [&str; 2] = ["int8", "f32"];
 /// Visible patches: all, and a quarter of the shipped model's.
 const VISIBLE: [&str; 2] = ["all", "16"];
 
-/// Measures each model in int8 and f32, with all patches and a quarter, in turns, and keeps a record of each run under the board's name.
+/// Measures each model in int8 and f32, with all patches and a quarter, in turns, and keeps a record of each run under the
+/// board's name.
 ///
-/// Builds glimpse in release, or takes --program as it is. A row's first run goes on for five minutes, to see what a warm board does. Leave the
-/// machine alone while it runs.
+/// Builds glimpse in release, or takes --program as it is. A row's first run goes on for five minutes, to see what a warm board
+/// does. Leave the machine alone while it runs.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Where records are kept, in a folder for each board

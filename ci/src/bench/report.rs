@@ -23,8 +23,8 @@ const LEAST_SUSTAINED_SECONDS: f64 = 60.0;
 
 /// Makes one page (HTML, nothing else to load) of all records, and writes the README's table.
 ///
-/// Boards × models × numbers × patches, the newest commit of each row; how rows went from commit to commit; instructions of operators
-/// on ARM's cores under emulation. What was not measured is not there.
+/// Boards × models × numbers × patches, the newest commit of each row; how rows went from commit to commit; instructions of
+/// operators on ARM's cores under emulation. What was not measured is not there.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The records

@@ -1,4 +1,5 @@
-//! No lint of the workspace speaks, in the library, the programs or the tests of any crate, nor where features are left out or added.
+//! No lint of the workspace speaks, in the library, the programs or the tests of any crate, nor where features are left out or
+//! added.
 
 use super::{Found, Scope};
 use crate::process;

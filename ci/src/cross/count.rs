@@ -77,7 +77,8 @@ const INSTRUCTIONS: &str = "ci/records/instructions.json";
 /// Counts each operator on each core and prints a table.
 ///
 /// # Errors
-/// [`Failures`] when an operator does not run on the instructions of its core, or takes more of them; otherwise when a program is missing.
+/// [`Failures`] when an operator does not run on the instructions of its core, or takes more of them; otherwise when a program
+/// is missing.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let workspace = Workspace::here()?;
     let cross = Cross::new(&workspace, Machine::Aarch64)?;

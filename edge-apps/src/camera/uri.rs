@@ -17,7 +17,7 @@ pub enum SourceUri {
     CsiJetson,
     /// A network camera, by ffmpeg.
     Rtsp(String),
-    /// A film, by ffmpeg.
+    /// A film: Y4M and motion JPEG as they are, and any other by ffmpeg.
     File(PathBuf),
     /// Pictures of a folder, in the order of their names.
     Dir(PathBuf),

@@ -35,8 +35,8 @@ use self::check::{check, check_new};
 
 /// See what comes: the newest frame of cameras, programs or files in, features or painted frames out.
 ///
-/// The model looks at the newest frame: frames that come while it is busy are dropped and counted. With --visible, it looks at a part
-/// of each frame, and costs as much less; motion:N spends N patches on what changed most since it was last looked at.
+/// The model looks at the newest frame: frames that come while it is busy are dropped and counted. With --visible, it looks at
+/// a part of each frame, and costs as much less; motion:N spends N patches on what changed most since it was last looked at.
 ///
 /// A source that fails, is silent, or is unplugged is said and opened again. Ctrl-C ends all in order.
 #[derive(Debug, clap::Args)]
@@ -52,8 +52,9 @@ Examples:
   glimpse camera --source test: --frames 100 --out -")]
 #[expect(clippy::struct_excessive_bools, reason = "a command line's flags are true or false")]
 pub struct Args {
-    /// Where frames come from: v4l2:N or `v4l2:/dev/…` (a camera of Linux's), exec:COMMAND (raw, Y4M or MJPEG on its standard output), csi:pi, csi:jetson, `rtsp://…`, `file:FILM`,
-    /// dir:FOLDER, image:PICTURE, test:SEED (a pattern that moves); may be given several times
+    /// Where frames come from: v4l2:N or `v4l2:/dev/…` (a camera of Linux's), exec:COMMAND (raw, Y4M or MJPEG on its standard
+    /// output), csi:pi, csi:jetson, `rtsp://…`, `file:FILM`, dir:FOLDER, image:PICTURE, test:SEED (a pattern that moves); may
+    /// be given several times
     #[arg(long = "source", value_name = "URI", required = true)]
     sources: Vec<SourceUri>,
 
@@ -99,9 +100,9 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
 
-    /// Where to: FILE.jsonl for features, a line a frame, FILE.parquet, or FILE.npy; `mqtt://[USER[:PASSWORD]@]HOST/TOPIC` or `mqtts://…`,
-    /// a message a frame; zenoh:KEY, a sample a frame; FILE.mjpeg or FILE.y4m for painted frames; - for features on standard output, mjpeg:- or y4m:- for
-    /// frames; may be given several times
+    /// Where to: FILE.jsonl for features, a line a frame, FILE.parquet, or FILE.npy; `mqtt://[USER[:PASSWORD]@]HOST/TOPIC` or
+    /// `mqtts://…`, a message a frame; zenoh:KEY, a sample a frame; FILE.mjpeg or FILE.y4m for painted frames; - for features
+    /// on standard output, mjpeg:- or y4m:- for frames; may be given several times
     #[arg(long = "out", value_name = "OUTPUT")]
     outputs: Vec<Output>,
 
@@ -121,8 +122,8 @@ pub struct Args {
     #[arg(long, value_name = "64MB")]
     spool_size: Option<Bytes>,
 
-    /// Zenoh's own configuration (JSON5), for zenoh: outputs: whom to connect to, say [default: the file that `ZENOH_CONFIG` names, or
-    /// Zenoh's defaults, which find others on the network]
+    /// Zenoh's own configuration (JSON5), for zenoh: outputs: whom to connect to, say [default: the file that `ZENOH_CONFIG`
+    /// names, or Zenoh's defaults, which find others on the network]
     #[arg(long, value_name = "FILE")]
     zenoh_config: Option<PathBuf>,
 
@@ -157,7 +158,8 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: Option<u32>,
 
-    /// Take options from a TOML file, too, as `frames = 20` or `source = ["csi:pi", "test:"]`; what is typed takes the place of them
+    /// Take options from a TOML file, too, as `frames = 20` or `source = ["csi:pi", "test:"]`; what is typed takes the place of
+    /// them
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 

@@ -26,8 +26,9 @@ const BASE_SAMPLES: f64 = 256.0;
 
 /// A trained encoder and labelled pictures into a model that tells classes apart.
 ///
-/// The whole encoder learns, and with it a classifier that reads the mean of its patches' tokens. The output folder gets the newest checkpoints and metrics.csv, a line an epoch. `glimpse-export emit` makes a bundle of
-/// it, and `glimpse classify` uses that.
+/// The whole encoder learns, and with it a classifier that reads the mean of its patches' tokens. The output folder gets the
+/// newest checkpoints and metrics.csv, a line an epoch. `glimpse-export emit` makes a bundle of it, and `glimpse classify` uses
+/// that.
 ///
 /// Defaults are the recipe of the MAE paper for ViT-Base; random erasing, which is in the published command but not in the
 /// paper, is left out. It is for many epochs: a short run learns more with a higher --learning-rate, less mixing and less

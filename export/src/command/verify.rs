@@ -57,7 +57,8 @@ pub struct Args {
     /// Leave out the fills that OpenCV computes.
     #[arg(long, conflicts_with = "python")]
     no_opencv: bool,
-    /// Folder for the report as Markdown and JSON, and a contact sheet: masked, mean fill, Telea, Navier–Stokes, Glimpse, original.
+    /// Folder for the report as Markdown and JSON, and a contact sheet: masked, mean fill, Telea, Navier–Stokes, Glimpse,
+    /// original.
     #[arg(short, long, value_name = "FOLDER")]
     output: Option<PathBuf>,
     /// File for the runtime's answers to the golden inputs, `<case>.<precision>.tokens`, `.painted`, `.logits`.

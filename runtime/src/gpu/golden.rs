@@ -12,7 +12,8 @@ use crate::reference::tolerance;
 /// Has an engine answer the bundle's golden input.
 ///
 /// # Errors
-/// [`GpuError::Wrong`] if the answer is another one, [`GpuError::Unchecked`] if there is no question, and what the engine fails with.
+/// [`GpuError::Wrong`] if the answer is another one, [`GpuError::Unchecked`] if there is no question, and what the engine fails
+/// with.
 pub(super) fn check(bundle: &Bundle, form: Precision, product: Product, engine: &mut Engine) -> Result<(), GpuError> {
     let question = Question::read(bundle).ok_or(GpuError::Unchecked)?;
     let limits = limits(form, product);

@@ -1,8 +1,8 @@
 //! Features as Parquet: a row a frame, or a row a token.
 //!
-//! Columns: `source`, `frame`, `captured` (microseconds, UTC); for tokens `token`, counted from 0, the class token, and `patch`, its
-//! place in the grid, null for the class token; for frames `patches`, the places that were looked at; `features`, a list of fixed
-//! length; `model_sha256`; `preprocess_version`.
+//! Columns: `source`, `frame`, `captured` (microseconds, UTC); for tokens `token`, counted from 0, the class token, and
+//! `patch`, its place in the grid, null for the class token; for frames `patches`, the places that were looked at; `features`,
+//! a list of fixed length; `model_sha256`; `preprocess_version`.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
