@@ -226,6 +226,8 @@ impl<'a> Packing<'a> {
         for (file, to) in DOCUMENTS {
             tree.file(&self.workspace.root.join(file), &format!("usr/share/doc/glimpse/{to}"), 0o644)?;
         }
+        tree.file(&self.workspace.root.join("CHANGELOG.md"), "usr/share/doc/glimpse/changelog", 0o644)?;
+        process::run(Command::new("gzip").arg("-9n").arg(tree.0.join("usr/share/doc/glimpse/changelog")))?;
         tree.file(materials, "usr/share/doc/glimpse/materials.cdx.json", 0o644)?;
         tree.text(&copyright(), "usr/share/doc/glimpse/copyright")?;
         let installed_kib = tree.bytes()?.div_ceil(1024);
@@ -313,9 +315,9 @@ fn service(template: &str) -> String {
 
 fn copyright() -> String {
     "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\nUpstream-Name: glimpse\n\n\
-     Files: *\nCopyright: the Glimpse authors\nLicense: MIT or Apache-2.0\nComment: both texts lie beside this file. The libraries \
+     Files: *\nCopyright: 2026 the Glimpse authors\nLicense: MIT or Apache-2.0\nComment: both texts lie beside this file. The libraries \
      in the program and their\n licences are listed in materials.cdx.json.\n\n\
-     Files: the model inside the program\nCopyright: the Glimpse authors, and those of the photographs that it was trained on\n\
+     Files: the model inside the program\nCopyright: 2026 the Glimpse authors, and those of the photographs that it was trained on\n\
      License: CC-BY-SA-4.0\nComment: MODEL-CARD.md says what it was trained on.\n"
         .to_owned()
 }
