@@ -292,7 +292,7 @@ mod tests {
                 operator: "attention".to_owned(),
                 kernels: "neon".to_owned(),
                 instructions,
-                multiplications: 1,
+                multiplications: Some(1),
             };
             let mut all = All::new();
             add_instructions(&mut all, &Instructions { compiler: compiler.to_owned(), instructions: vec![counted] });

@@ -118,7 +118,9 @@ pub struct Counted {
     pub operator: String,
     pub kernels: String,
     pub instructions: u64,
-    pub multiplications: u64,
+    /// None where it is more than products, as a whole frame is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub multiplications: Option<u64>,
 }
 
 /// A file of records.

@@ -265,8 +265,9 @@ fn of_instructions(counted: &Instructions) -> Markup {
     let cell = |operator: &str, cpu: &str| {
         let found = counted.instructions.iter().find(|count| count.operator == operator && count.cpu == cpu);
         found.map_or_else(String::new, |count| {
-            let each = count.instructions as f64 / count.multiplications.max(1) as f64;
-            format!("{:.2} M ({each:.3} a multiplication, {})", count.instructions as f64 / 1e6, count.kernels)
+            let each = |products: u64| format!("{:.3} a multiplication, ", count.instructions as f64 / products as f64);
+            let each = count.multiplications.map(each).unwrap_or_default();
+            format!("{:.2} M ({each}{})", count.instructions as f64 / 1e6, count.kernels)
         })
     };
     html! {
@@ -302,7 +303,7 @@ mod tests {
             operator: "attention".to_owned(),
             kernels: "neon".to_owned(),
             instructions: 2_000_000,
-            multiplications: 1_000_000,
+            multiplications: Some(1_000_000),
         };
         let records = [run(1, &[10.0, 10.2, 9.8]), later].map(|run| Record::Run(Box::new(run)));
         let instructions = Instructions { compiler: "rustc 1.95".to_owned(), instructions: vec![counted] };

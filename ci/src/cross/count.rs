@@ -6,16 +6,20 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, ensure};
+use serde::Deserialize;
 
 use super::machine::{Cross, Machine};
+use super::package;
 use crate::bench::compare;
 use crate::bench::records::{Counted, Instructions};
 use crate::failures::Failures;
 use crate::process;
 use crate::workspace::Workspace;
 
-/// What is counted: those of `runtime/kernels/examples/operator.rs`.
-const OPERATORS: [&str; 6] = ["int8-linear", "int8-gelu", "f32-linear", "attention", "layer-norm", "membrane"];
+/// What is counted: those of `runtime/kernels/examples/operator.rs`, and whole frames of the program that is packed, which is
+/// compiled otherwise.
+const OPERATORS: [&str; 8] =
+    ["int8-linear", "int8-gelu", "f32-linear", "attention", "layer-norm", "membrane", "frame-int8", "frame-f32"];
 
 /// Kinds of instructions, by the bits that tell them: the vector form and the one by an element.
 ///
@@ -52,12 +56,14 @@ fn product_of(kernels: &str) -> Option<&'static str> {
 /// What one run of an operator took.
 struct Counts {
     kernels: String,
-    multiplications: f64,
+    /// None where it is more than products.
+    multiplications: Option<f64>,
     all: f64,
     kinds: BTreeMap<&'static str, f64>,
 }
 
-/// Counts the instructions of each operator as each core, and sees that they are those of the core.
+/// Counts the instructions of each operator as each core, and of a frame in the program that is packed, and sees that they are
+/// those of the core.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// ARM cores to emulate, by QEMU's names
@@ -86,11 +92,12 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     build.args(["build", "--release", "--package", "glimpse-kernels", "--example", "operator"]);
     process::run(&mut build)?;
     let folder = cross.target_directory(&workspace);
-    let program = folder.join(cross.machine.triple()).join("release/examples/operator");
+    let operators = folder.join(cross.machine.triple()).join("release/examples/operator");
+    let packed = package::program(&workspace, &cross)?;
     let plugin = folder.join("count.so");
     let source = workspace.root.join("ci/src/cross/count.c");
     process::run(Command::new("cc").args(["-O2", "-shared", "-fPIC", "-o"]).arg(&plugin).arg(source))?;
-    let counter = Counter { cross: &cross, plugin, program };
+    let counter = Counter { cross: &cross, plugin, operators, packed };
     let mut failures = Vec::new();
     let mut counted = Vec::new();
     println!(
@@ -108,7 +115,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
                 operator: operator.to_owned(),
                 kernels: counts.kernels,
                 instructions: counts.all as u64,
-                multiplications: counts.multiplications as u64,
+                multiplications: counts.multiplications.map(|count| count as u64),
             });
         }
     }
@@ -125,7 +132,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 struct Counter<'a> {
     cross: &'a Cross,
     plugin: PathBuf,
-    program: PathBuf,
+    operators: PathBuf,
+    packed: PathBuf,
 }
 
 impl Counter<'_> {
@@ -133,11 +141,17 @@ impl Counter<'_> {
     fn counts(&self, cpu: &str, operator: &str) -> anyhow::Result<Counts> {
         let (said, once) = self.counted(cpu, operator, 1)?;
         let (_, twice) = self.counted(cpu, operator, 2)?;
-        let (kernels, multiplications) = said.trim().split_once(' ').context("reading what the operator says")?;
+        let (kernels, multiplications) = if frame_of(operator).is_some() {
+            let report: Bench = serde_json::from_str(&said).context("reading what glimpse bench says")?;
+            (report.kernels, None)
+        } else {
+            let (kernels, count) = said.trim().split_once(' ').context("reading what the operator says")?;
+            (kernels.to_owned(), Some(count.parse().context("reading what the operator says")?))
+        };
         let count = |name: &str| twice.get(name).zip(once.get(name)).map_or(0.0, |(two, one)| (two - one) as f64);
         Ok(Counts {
-            kernels: kernels.to_owned(),
-            multiplications: multiplications.parse().context("reading what the operator says")?,
+            kernels,
+            multiplications,
             all: count("all"),
             kinds: KINDS
                 .iter()
@@ -155,8 +169,19 @@ impl Counter<'_> {
         let plugin = [path(&self.plugin)?.to_owned()].into_iter().chain(forms).collect::<Vec<_>>().join(",");
         let words = self.cross.runner(cpu);
         let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).args(["-plugin", &plugin]).arg(&self.program);
-        let output = command.args([operator, &runs.to_string()]).output().context("starting qemu-aarch64")?;
+        command.args(&words[1..]).args(["-plugin", &plugin]);
+        let runs = runs.to_string();
+        match frame_of(operator) {
+            // a tenth as many frames come first: one, for one as for two
+            Some(precision) => {
+                command.arg(&self.packed).args(["bench", "--json", "--threads", "1", "--precision", precision]);
+                command.args(["--runs", &runs]);
+            }
+            None => {
+                command.arg(&self.operators).args([operator, &runs]);
+            }
+        }
+        let output = command.output().context("starting qemu-aarch64")?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "{operator} as {cpu}: {}\n{said}", output.status);
         let count = |line: &str| {
@@ -175,7 +200,8 @@ impl Counts {
             .filter(|(_, count)| **count > 0.0)
             .map(|(kind, count)| format!("{kind} {:.0}%", 100.0 * count / self.all))
             .collect();
-        format!("{:.0} | {:.3} | {}", self.all, self.all / self.multiplications, kinds.join(", "))
+        let each = self.multiplications.map(|count| format!("{:.3}", self.all / count)).unwrap_or_default();
+        format!("{:.0} | {each} | {}", self.all, kinds.join(", "))
     }
 
     /// What is wrong with an operator in int8 on that core, if anything is.
@@ -193,6 +219,17 @@ impl Counts {
     }
 }
 
+/// What `glimpse bench` says, as far as it is asked for here.
+#[derive(Deserialize)]
+struct Bench {
+    kernels: String,
+}
+
+/// The precision of a whole frame, if that is what is counted.
+fn frame_of(operator: &str) -> Option<&str> {
+    operator.strip_prefix("frame-")
+}
+
 /// The plugin's name for a form of a kind.
 fn name(kind: usize, form: usize) -> String {
     format!("{kind}.{form}")
@@ -208,7 +245,7 @@ mod tests {
 
     fn counts(kernels: &str, most: &'static str) -> Counts {
         let kinds = KINDS.iter().map(|(kind, _)| (*kind, if *kind == most { 5.0 } else { 0.0 })).collect();
-        Counts { kernels: kernels.to_owned(), multiplications: 1.0, all: 10.0, kinds }
+        Counts { kernels: kernels.to_owned(), multiplications: Some(1.0), all: 10.0, kinds }
     }
 
     #[test]
