@@ -20,7 +20,8 @@ pub struct Args {
     /// Look for known faults, too
     #[arg(long)]
     advisories: bool,
-    /// A folder with a clone of the database, so that nothing is fetched
+    /// A folder with a clone of the database in a folder of the name that cargo-deny gives it (it says which, where it is
+    /// missing), so that nothing is fetched
     #[arg(long, value_name = "FOLDER", requires = "advisories")]
     database: Option<PathBuf>,
 }
@@ -32,7 +33,6 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let workspace = Workspace::here()?;
     let mut command = Command::new(tools::DENY.path(&workspace)?);
-    command.current_dir(&workspace.root).args(["--locked", "check"]);
     let mut config = workspace.root.join("ci/deny.toml");
     if let Some(database) = &args.database {
         let folder = fs::canonicalize(database).with_context(|| format!("finding {}", database.display()))?;
@@ -41,9 +41,13 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         config = workspace.target_directory.join("deny.toml");
         fs::write(&config, text.replace(line, &format!("{line}db-path = \"{folder}\"\n")))
             .with_context(|| format!("writing {}", config.display()))?;
-        command.arg("--disable-fetch");
     }
-    command.arg("--config").arg(config).args(["bans", "licenses", "sources"]);
+    command.current_dir(&workspace.root).arg("--locked").arg("--config").arg(config);
+    if args.database.is_some() {
+        command.arg("--offline");
+    }
+    command.arg("check");
+    command.args(["--hide-inclusion-graph", "bans", "licenses", "sources"]);
     if args.advisories {
         command.arg("advisories");
     }
