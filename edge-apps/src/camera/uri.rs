@@ -139,8 +139,8 @@ mod tests {
             ("rtsp://user:secret@camera.example.org/stream", "rtsp://…@camera.example.org/stream"),
             ("rtsp://user:se/cr@t@camera.example.org/", "rtsp://…@camera.example.org/"),
             (
-                "exec:curl 'http://user:secret@a/x' | tee a@b && ffmpeg -i rtsp://u:p@c -",
-                "exec:curl 'http://…@a/x' | tee a@b && ffmpeg -i rtsp://…@c -",
+                "exec:curl 'http://user:secret@a.example.org/x' | tee a@b && ffmpeg -i rtsp://u:p@c.example.org -",
+                "exec:curl 'http://…@a.example.org/x' | tee a@b && ffmpeg -i rtsp://…@c.example.org -",
             ),
         ] {
             assert_eq!(text.parse::<SourceUri>().unwrap().to_string(), shown);
