@@ -137,7 +137,7 @@ mod tests {
     fn a_password_is_not_said() {
         for (text, shown) in [
             ("rtsp://user:secret@camera.example.org/stream", "rtsp://…@camera.example.org/stream"),
-            ("rtsp://user:se/cr@t@camera.example.org/", "rtsp://…@camera.example.org/"),
+            ("rtsp://user.example.org:se/cr@t@camera.example.org/", "rtsp://…@camera.example.org/"),
             (
                 "exec:curl 'http://user:secret@a.example.org/x' | tee a@b && ffmpeg -i rtsp://u:p@c.example.org -",
                 "exec:curl 'http://…@a.example.org/x' | tee a@b && ffmpeg -i rtsp://…@c.example.org -",
