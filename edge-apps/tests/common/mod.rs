@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses some of it")]
 
 use std::path::{Path, PathBuf};
+use std::process::Child;
 
 use assert_cmd::Command;
 use image::{DynamicImage, GrayImage, Luma, RgbImage};
@@ -22,6 +23,16 @@ pub fn sample(name: &str) -> PathBuf {
 /// The bundle that is also inside the program.
 pub fn bundle() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/glimpse-tiny")
+}
+
+/// A program that ends with its test.
+pub struct Program(pub Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// A folder of its own for one test, gone when the test is.

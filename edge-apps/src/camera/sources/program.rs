@@ -108,6 +108,9 @@ fn tell(errors: impl BufRead, mut say: impl FnMut(&str)) {
             left_out => say(&format!("{} ({left_out} lines before it are left out)", without_logins(line))),
         }
     }
+    if left_out > 0 {
+        say(&format!("({left_out} more lines are left out)"));
+    }
 }
 
 /// Waits for a program's end, but no longer than so.
@@ -203,6 +206,6 @@ mod tests {
         let mut told = Vec::new();
         let errors = "rtsp://user:secret@a.example.org/live: 401\n\nagain\nagain\n".as_bytes();
         tell(errors, |line| told.push(line.to_owned()));
-        assert_eq!(told, ["rtsp://…@a.example.org/live: 401"]);
+        assert_eq!(told, ["rtsp://…@a.example.org/live: 401", "(2 more lines are left out)"]);
     }
 }
