@@ -12,7 +12,8 @@ pub struct DeviceArgs {
     #[arg(long, value_name = "auto|cpu|gpu[:N]", default_value_t = Device::Cpu)]
     pub device: Device,
 
-    /// On a GPU, keep the weights of --precision f32 as f16: half the memory, and answers within two thousandths
+    /// On a GPU, keep the weights of --precision f32 as f16, and multiply in f16 where that is faster: half the memory, and
+    /// answers within four thousandths
     #[arg(long)]
     pub f16: bool,
 }

@@ -42,8 +42,8 @@ pub struct Options {
     pub kernels: Option<Family>,
     /// Where encoder and decoder run.
     pub device: Device,
-    /// Whether a GPU keeps weights that it multiplies in f32 as f16: half the memory, and answers within two thousandths. On
-    /// the CPU, f32 is f32.
+    /// Whether a GPU keeps weights as f16 that it would multiply in f32, and multiplies in f16 where that is faster: half the
+    /// memory, and answers within four thousandths. On the CPU, f32 is f32.
     pub half: bool,
 }
 

@@ -15,6 +15,9 @@ use super::kernels::{Kernel, Pipelines};
 /// How long a GPU that refused something is waited for, to say why.
 const EXPLAIN: Duration = Duration::from_secs(1);
 
+/// What is used where a GPU has it.
+const ABOVE_FLOOR: Features = Features::TIMESTAMP_QUERY.union(Features::SHADER_F16).union(Features::SUBGROUP);
+
 /// What of a GPU is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Level {
@@ -47,6 +50,11 @@ impl Trouble {
         }
     }
 
+    fn forget(&self) {
+        let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        first.take_if(|error| !matches!(error, GpuError::Lost { .. }));
+    }
+
     fn get(&self) -> Option<GpuError> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -67,7 +75,7 @@ impl Context {
         let described = adapters::describe(&adapter);
         let (features, limits) = match level {
             Level::Floor => (Features::empty(), Limits::downlevel_defaults()),
-            Level::Full => (adapter.features() & Features::TIMESTAMP_QUERY, adapter.limits()),
+            Level::Full => (adapter.features() & ABOVE_FLOOR, adapter.limits()),
         };
         let descriptor = DeviceDescriptor {
             label: Some("glimpse"),
@@ -93,6 +101,11 @@ impl Context {
     /// What has gone wrong, if anything has.
     pub(super) fn check(&self) -> Result<(), GpuError> {
         self.trouble.get().map_or(Ok(()), Err)
+    }
+
+    /// Forgets what went wrong with something that is done without from here on; a GPU that is lost stays lost.
+    pub(super) fn forget(&self) {
+        self.trouble.forget();
     }
 
     /// What an error came of, if that is known: a GPU that was lost refuses all kinds of things before it says so.

@@ -139,7 +139,7 @@ impl Engine {
         };
         match settings.choice {
             Some(choice) => make(choice),
-            None => tuner::fastest(bundle, form, &context.adapter, settings, make),
+            None => tuner::fastest(bundle, form, &context, settings, make),
         }
     }
 

@@ -31,6 +31,7 @@ pub(super) fn limits(form: Precision, product: Product) -> [f64; 2] {
     match (form, product) {
         (Precision::Int8, _) => [tolerance::GPU_INT8, tolerance::INT8_PAINTED_RMS],
         (Precision::F32, Product::Wide(Form::F16)) => [tolerance::GPU_F16; 2],
+        (Precision::F32, Product::Half) => [tolerance::GPU_F16_PRODUCTS; 2],
         (Precision::F32, _) => [tolerance::GPU_F32; 2],
     }
 }

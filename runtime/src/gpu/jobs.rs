@@ -3,8 +3,9 @@
 use bytemuck::bytes_of;
 
 use super::compile::Rows;
-use super::kernels::{Form, Kernel};
+use super::kernels::Kernel;
 use super::params;
+use super::weights::Product;
 
 /// Invocations of a workgroup of the kernels that make one value or vector each.
 pub(super) const LINE: u32 = 64;
@@ -17,30 +18,75 @@ const COPY_ROW: u32 = 1 << 10;
 /// A dispatch's work. How large it is follows from the number of visible patches.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Job {
-    Linear { form: Form, side: u32, rows: Rows, inputs: u32, outputs: u32, first: u32, finish: u32 },
-    LinearInt8 { side: u32, rows: Rows, inputs: u32, outputs: u32, first: u32, finish: u32 },
-    Quantize { rows: Rows, width: u32 },
-    LayerNorm { rows: Rows, width: u32, epsilon: f32 },
-    Attention { rows: Rows, heads: u32, head_width: u32, scale: f32 },
-    Place { rows: Rows, width: u32, places: u32 },
-    Restore { rows: Rows, width: u32 },
+    Linear {
+        product: Product,
+        side: u32,
+        rows: Rows,
+        inputs: u32,
+        outputs: u32,
+        first: u32,
+        finish: u32,
+    },
+    Quantize {
+        rows: Rows,
+        width: u32,
+        subgroups: bool,
+    },
+    LayerNorm {
+        rows: Rows,
+        width: u32,
+        epsilon: f32,
+        subgroups: bool,
+    },
+    /// Layer norm, then quantized.
+    LayerNormInt8 {
+        rows: Rows,
+        width: u32,
+        epsilon: f32,
+        subgroups: bool,
+    },
+    Attention {
+        rows: Rows,
+        heads: u32,
+        head_width: u32,
+        scale: f32,
+    },
+    Place {
+        rows: Rows,
+        width: u32,
+        places: u32,
+    },
+    Restore {
+        rows: Rows,
+        width: u32,
+    },
     Resize(params::Resize),
     Patchify(params::Patchify),
     Planes(params::Planes),
-    Membrane { places: u32, params: params::Membrane },
+    Membrane {
+        places: u32,
+        params: params::Membrane,
+    },
     Composite(params::Composite),
-    Copy { vectors: u32 },
-    FmaRate { groups: u32, params: params::FmaRate },
+    Copy {
+        vectors: u32,
+    },
+    FmaRate {
+        groups: u32,
+        params: params::FmaRate,
+    },
 }
 
 impl Job {
     /// The kernel that does it.
     pub(super) const fn kernel(self) -> Kernel {
         match self {
-            Self::Linear { form, side, .. } => Kernel::Linear { form, side },
-            Self::LinearInt8 { side, .. } => Kernel::LinearInt8 { side },
-            Self::Quantize { .. } => Kernel::Quantize,
-            Self::LayerNorm { .. } => Kernel::LayerNorm,
+            Self::Linear { product: Product::Wide(form), side, .. } => Kernel::Linear { form, side },
+            Self::Linear { product: Product::Half, side, .. } => Kernel::LinearF16 { side },
+            Self::Linear { product: Product::Bytes, side, .. } => Kernel::LinearInt8 { side },
+            Self::Quantize { subgroups, .. } => Kernel::Quantize { subgroups },
+            Self::LayerNorm { subgroups, .. } => Kernel::LayerNorm { subgroups },
+            Self::LayerNormInt8 { subgroups, .. } => Kernel::LayerNormInt8 { subgroups },
             Self::Attention { head_width, .. } => Kernel::Attention { parts: head_width / 16 },
             Self::Place { .. } => Kernel::Place,
             Self::Restore { .. } => Kernel::Restore,
@@ -58,12 +104,13 @@ impl Job {
     pub(super) fn params(self, visible: usize) -> Vec<u8> {
         let count = |rows: Rows| rows.of(visible) as u32;
         match self {
-            Self::Linear { rows, inputs, outputs, first, finish, .. }
-            | Self::LinearInt8 { rows, inputs, outputs, first, finish, .. } => {
+            Self::Linear { rows, inputs, outputs, first, finish, .. } => {
                 bytes_of(&params::Linear { rows: count(rows), inputs, outputs, first, finish }).to_vec()
             }
             Self::Quantize { width, .. } => bytes_of(&params::Quantize { width }).to_vec(),
-            Self::LayerNorm { width, epsilon, .. } => bytes_of(&params::LayerNorm { width, epsilon }).to_vec(),
+            Self::LayerNorm { width, epsilon, .. } | Self::LayerNormInt8 { width, epsilon, .. } => {
+                bytes_of(&params::LayerNorm { width, epsilon }).to_vec()
+            }
             Self::Attention { rows, heads, scale, .. } => {
                 bytes_of(&params::Attention { tokens: count(rows), heads, scale }).to_vec()
             }
@@ -87,10 +134,10 @@ impl Job {
     pub(super) fn groups(self, visible: usize) -> [u32; 3] {
         let count = |rows: Rows| rows.of(visible) as u32;
         match self {
-            Self::Linear { side, rows, outputs, .. } | Self::LinearInt8 { side, rows, outputs, .. } => {
-                [outputs.div_ceil(4 * side), count(rows).div_ceil(4 * side), 1]
+            Self::Linear { side, rows, outputs, .. } => [outputs.div_ceil(4 * side), count(rows).div_ceil(4 * side), 1],
+            Self::Quantize { rows, .. } | Self::LayerNorm { rows, .. } | Self::LayerNormInt8 { rows, .. } => {
+                [count(rows), 1, 1]
             }
-            Self::Quantize { rows, .. } | Self::LayerNorm { rows, .. } => [count(rows), 1, 1],
             Self::Attention { rows, heads, .. } => [count(rows).div_ceil(QUERIES), heads, 1],
             Self::Place { rows, width, .. } | Self::Restore { rows, width } => {
                 [(width / 4).div_ceil(LINE), count(rows), 1]
@@ -111,9 +158,7 @@ impl Job {
     pub(super) fn products(self, visible: usize) -> u64 {
         let count = |rows: Rows| rows.of(visible) as u64;
         match self {
-            Self::Linear { rows, inputs, outputs, .. } | Self::LinearInt8 { rows, inputs, outputs, .. } => {
-                count(rows) * u64::from(inputs) * u64::from(outputs)
-            }
+            Self::Linear { rows, inputs, outputs, .. } => count(rows) * u64::from(inputs) * u64::from(outputs),
             Self::Attention { rows, heads, head_width, .. } => {
                 2 * count(rows).pow(2) * u64::from(heads) * u64::from(head_width)
             }
@@ -126,18 +171,18 @@ impl Job {
         let area = |rows: Rows, width: u32| rows.of(visible) as u64 * u64::from(width);
         let square = |side: u32| u64::from(side) * u64::from(side);
         match self {
-            Self::Linear { form, rows, inputs, outputs, finish, .. } => {
-                let weight_bytes = [4, 2, 1][form as usize];
+            Self::Linear { product, rows, inputs, outputs, finish, .. } => {
+                let (value_bytes, weight_bytes) = match product {
+                    Product::Wide(form) => (4, [4, 2, 1][form as usize]),
+                    Product::Half => (4, 2),
+                    Product::Bytes => (1, 1),
+                };
                 let passes = 1 + u64::from(finish & params::RESIDUAL != 0);
-                4 * area(rows, inputs)
+                value_bytes * area(rows, inputs)
                     + weight_bytes * u64::from(inputs) * u64::from(outputs)
                     + 4 * passes * area(rows, outputs)
             }
-            Self::LinearInt8 { rows, inputs, outputs, finish, .. } => {
-                let passes = 1 + u64::from(finish & params::RESIDUAL != 0);
-                area(rows, inputs) + u64::from(inputs) * u64::from(outputs) + 4 * passes * area(rows, outputs)
-            }
-            Self::Quantize { rows, width } => 5 * area(rows, width),
+            Self::Quantize { rows, width, .. } | Self::LayerNormInt8 { rows, width, .. } => 5 * area(rows, width),
             Self::LayerNorm { rows, width, .. } => 8 * area(rows, width),
             Self::Attention { rows, heads, head_width, .. } => 16 * area(rows, heads * head_width),
             Self::Place { rows, width, .. } | Self::Restore { rows, width } => 12 * area(rows, width),

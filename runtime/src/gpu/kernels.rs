@@ -18,6 +18,13 @@ pub(super) struct Shader {
     pub(super) source: &'static str,
 }
 
+impl Shader {
+    /// The source for naga, which has subgroups and does not know yet how WGSL asks for them.
+    pub(super) fn for_naga(self) -> String {
+        self.source.replace("enable subgroups;", "")
+    }
+}
+
 macro_rules! shader {
     ($name:literal) => {
         Shader { name: $name, source: include_str!(concat!("../../shaders/", $name, ".wgsl")) }
@@ -38,11 +45,30 @@ pub(super) enum Form {
 /// A shader with its constants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Kernel {
-    Linear { form: Form, side: u32 },
-    LinearInt8 { side: u32 },
-    Quantize,
-    LayerNorm,
-    Attention { parts: u32 },
+    Linear {
+        form: Form,
+        side: u32,
+    },
+    /// Products in f16.
+    LinearF16 {
+        side: u32,
+    },
+    LinearInt8 {
+        side: u32,
+    },
+    Quantize {
+        subgroups: bool,
+    },
+    LayerNorm {
+        subgroups: bool,
+    },
+    /// Layer norm, then quantized.
+    LayerNormInt8 {
+        subgroups: bool,
+    },
+    Attention {
+        parts: u32,
+    },
     Place,
     Restore,
     Resize,
@@ -58,9 +84,14 @@ impl Kernel {
     pub(super) const fn shader(self) -> Shader {
         match self {
             Self::Linear { .. } => shader!("linear"),
+            Self::LinearF16 { .. } => shader!("linear_f16"),
             Self::LinearInt8 { .. } => shader!("linear_int8"),
-            Self::Quantize => shader!("quantize"),
-            Self::LayerNorm => shader!("layer_norm"),
+            Self::Quantize { subgroups: false } => shader!("quantize"),
+            Self::Quantize { subgroups: true } => shader!("quantize_subgroups"),
+            Self::LayerNorm { subgroups: false } => shader!("layer_norm"),
+            Self::LayerNorm { subgroups: true } => shader!("layer_norm_subgroups"),
+            Self::LayerNormInt8 { subgroups: false } => shader!("layer_norm_int8"),
+            Self::LayerNormInt8 { subgroups: true } => shader!("layer_norm_int8_subgroups"),
             Self::Attention { .. } => shader!("attention"),
             Self::Place => shader!("place"),
             Self::Restore => shader!("restore"),
@@ -77,7 +108,7 @@ impl Kernel {
     pub(super) fn constants(self) -> Vec<(&'static str, f64)> {
         match self {
             Self::Linear { form, side } => vec![("FORM", f64::from(form as u32)), ("SIDE", f64::from(side))],
-            Self::LinearInt8 { side } => vec![("SIDE", f64::from(side))],
+            Self::LinearF16 { side } | Self::LinearInt8 { side } => vec![("SIDE", f64::from(side))],
             Self::Attention { parts } => vec![("PARTS", f64::from(parts))],
             _ => Vec::new(),
         }
@@ -97,9 +128,10 @@ impl Pipelines {
         if let Some(pipeline) = self.pipelines.get(&kernel) {
             return Ok(pipeline.clone());
         }
-        let Shader { name, source } = kernel.shader();
+        let shader = kernel.shader();
+        let name = shader.name;
         let module = self.modules.entry(name).or_insert_with(|| {
-            let source = ShaderSource::Wgsl(source.into());
+            let source = ShaderSource::Wgsl(shader.for_naga().into());
             context.device.create_shader_module(ShaderModuleDescriptor { label: Some(name), source })
         });
         let constants = kernel.constants();

@@ -52,6 +52,16 @@ impl Loaded {
         context.check()?;
         Ok(Self { operations, values: program.values, output: program.output, steps })
     }
+
+    /// Whether an operation is a layer norm that a layer of bytes reads next, and nothing else.
+    pub(super) fn makes_bytes(&self, at: usize) -> bool {
+        let LoadedOperation { work, out, .. } = self.operations[at];
+        let is_norm = matches!(work, Work::LayerNorm { .. }) && out != self.output;
+        let reads = |other: &&LoadedOperation| other.x == out || other.onto == Some(out);
+        let next = self.operations.get(at + 1).filter(reads);
+        let is_of_bytes = next.is_some_and(|next| matches!(next.work, Work::Linear { product: Product::Bytes, .. }));
+        is_norm && is_of_bytes && self.operations.iter().filter(reads).count() == 1
+    }
 }
 
 /// An operation's weights, moved.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use wgpu::{Buffer, BufferUsages};
+use wgpu::{Buffer, BufferUsages, Features};
 
 use super::GpuError;
 use super::compile::Value;
@@ -23,11 +23,22 @@ pub(super) struct Choice {
     pub(super) product: Product,
     /// Invocations along a side of a linear layer's tile.
     pub(super) side: u32,
+    /// Whether sums over a row are made by subgroups.
+    pub(super) subgroups: bool,
+}
+
+impl Choice {
+    /// What a GPU must have for it, above the floor.
+    pub(super) fn needs(self) -> Features {
+        let half = if self.product == Product::Half { Features::SHADER_F16 } else { Features::empty() };
+        half | if self.subgroups { Features::SUBGROUP } else { Features::empty() }
+    }
 }
 
 impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {side}×{side} tiles", self.product, side = 4 * self.side)
+        let subgroups = if self.subgroups { ", subgroups" } else { "" };
+        write!(f, "{}, {side}×{side} tiles{subgroups}", self.product, side = 4 * self.side)
     }
 }
 
@@ -95,13 +106,18 @@ impl Plan {
         let count: usize = parts.iter().map(|part| part.operations.len()).sum();
         // a layer whose rows are quantized first is two
         let sequence = Sequence::new(context, 2 * count);
-        let mut builder = Builder { context, choice, quantized: &buffers[quantized], sequence };
+        let mut builder = Builder { context, choice, quantized: &buffers[quantized], holds: None, sequence };
         let mut starts = Vec::new();
         for ((part, slots), indices) in parts.iter().zip(&placed).zip([&positions, &restore]) {
             starts.push(builder.sequence.len());
-            for operation in &part.operations {
+            builder.holds = None;
+            for (at, operation) in part.operations.iter().enumerate() {
                 let [x, out] = [operation.x, operation.out].map(|value| &buffers[slots[value]]);
-                builder.operation(operation, &part.values, [x, out], indices)?;
+                if part.makes_bytes(at) {
+                    builder.normalize_to_bytes(operation, &part.values, x)?;
+                } else {
+                    builder.operation(operation, &part.values, [x, out], indices)?;
+                }
             }
         }
         let sequence = builder.sequence;
@@ -130,8 +146,9 @@ impl Plan {
 struct Builder<'a> {
     context: &'a Context,
     choice: Choice,
-    /// Where rows are quantized to.
+    /// Where rows are quantized to, and which value they are of.
     quantized: &'a Buffer,
+    holds: Option<usize>,
     sequence: Sequence,
 }
 
@@ -146,19 +163,19 @@ impl Builder<'_> {
     ) -> Result<(), GpuError> {
         let (from, to) = (values[operation.x], values[operation.out]);
         let (rows, width) = (to.rows, to.width as u32);
-        let side = self.choice.side;
+        let Choice { side, subgroups, .. } = self.choice;
         match (operation.work, operation.constants.as_slice()) {
-            (Work::Linear { product: Product::Wide(form), inputs, outputs, first, finish }, [weights, columns]) => {
-                self.push(Job::Linear { form, side, rows, inputs, outputs, first, finish }, &[x, weights, columns, out])
-            }
-            (Work::Linear { product: Product::Bytes, inputs, outputs, first, finish }, [weights, columns]) => {
+            (Work::Linear { product, inputs, outputs, first, finish }, [weights, columns]) => {
                 let quantized = self.quantized;
-                self.push(Job::Quantize { rows: from.rows, width: inputs }, &[x, quantized])?;
-                let job = Job::LinearInt8 { side, rows, inputs, outputs, first, finish };
-                self.push(job, &[quantized, weights, columns, out])
+                let is_of_bytes = product == Product::Bytes;
+                if is_of_bytes && self.holds.replace(operation.x) != Some(operation.x) {
+                    self.push(Job::Quantize { rows: from.rows, width: inputs, subgroups }, &[x, quantized])?;
+                }
+                let job = Job::Linear { product, side, rows, inputs, outputs, first, finish };
+                self.push(job, &[if is_of_bytes { quantized } else { x }, weights, columns, out])
             }
             (Work::LayerNorm { epsilon }, [affine]) => {
-                self.push(Job::LayerNorm { rows, width, epsilon }, &[x, affine, out])
+                self.push(Job::LayerNorm { rows, width, epsilon, subgroups }, &[x, affine, out])
             }
             (Work::Attention { heads, head_width, scale }, _) => {
                 self.push(Job::Attention { rows, heads, head_width, scale }, &[x, out])
@@ -171,6 +188,22 @@ impl Builder<'_> {
                 Err(GpuError::Refused { reason: format!("{work:?} does not have {} constants", constants.len()) })
             }
         }
+    }
+
+    /// Adds a layer norm whose rows come as bytes.
+    fn normalize_to_bytes(
+        &mut self,
+        operation: &LoadedOperation,
+        values: &[Value],
+        x: &Buffer,
+    ) -> Result<(), GpuError> {
+        let (Value { rows, width }, subgroups) = (values[operation.out], self.choice.subgroups);
+        let (Work::LayerNorm { epsilon }, [affine]) = (operation.work, operation.constants.as_slice()) else {
+            return Err(GpuError::Refused { reason: format!("{:?} is no layer norm", operation.work) });
+        };
+        self.holds = Some(operation.out);
+        let job = Job::LayerNormInt8 { rows, width: width as u32, epsilon, subgroups };
+        self.push(job, &[x, affine, self.quantized])
     }
 
     fn push(&mut self, job: Job, buffers: &[&Buffer]) -> Result<(), GpuError> {

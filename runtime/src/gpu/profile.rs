@@ -206,10 +206,12 @@ impl fmt::Display for Sizes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let &Self(job, visible) = self;
         match job {
-            Job::Linear { rows, inputs, outputs, .. } | Job::LinearInt8 { rows, inputs, outputs, .. } => {
+            Job::Linear { rows, inputs, outputs, .. } => {
                 write!(f, "{}×{inputs}·{inputs}×{outputs}", rows.of(visible))
             }
-            Job::Quantize { rows, width } | Job::LayerNorm { rows, width, .. } => {
+            Job::Quantize { rows, width, .. }
+            | Job::LayerNorm { rows, width, .. }
+            | Job::LayerNormInt8 { rows, width, .. } => {
                 write!(f, "{}×{width}", rows.of(visible))
             }
             Job::Place { rows, width, .. } | Job::Restore { rows, width } => write!(f, "{}×{width}", rows.of(visible)),

@@ -1,7 +1,7 @@
 //! Which kernels are fastest on a GPU: measured once, at the first start with a model, and kept.
 //!
-//! The floor's kernels run on every GPU. Larger tiles and products of bytes gain much on some and cost on others, and no list
-//! of names says which; so each is asked for the model's golden answer and then timed. What is wrong is not taken, however
+//! The floor's kernels run on every GPU. Larger tiles, products of bytes and of f16, and sums over subgroups gain much on some and
+//! cost on others, and no list of names says which; so each is asked for the model's golden answer and then timed. What is wrong is not taken, however
 //! fast.
 
 use std::time::{Duration, Instant};
@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 use glimpse_models::{Bundle, Precision};
 use ndarray::{Array2, ArrayView2};
 
+use wgpu::Features;
+
 use super::GpuError;
-use super::adapters::Adapter;
+use super::context::Context;
 use super::engine::{Engine, Settings, Task};
 use super::kept::Kept;
 use super::kernels::Form;
@@ -30,17 +32,21 @@ const FRAMES: usize = 3;
 pub(super) fn fastest(
     bundle: &Bundle,
     form: Precision,
-    adapter: &Adapter,
+    context: &Context,
     settings: &Settings,
     make: impl Fn(Choice) -> Result<Engine, GpuError>,
 ) -> Result<Engine, GpuError> {
-    let (sure, others) = candidates(settings.precision, form, settings.half);
+    // what does not run here keeps nothing else from it
+    let make = |choice| make(choice).inspect_err(|_| context.forget());
+    let features = context.device.features();
+    let (sure, others) = candidates(settings.precision, form, settings.half, features);
     let arithmetic = others.last().unwrap_or(&sure).product;
     let question = format!("{}, {arithmetic}", settings.precision);
-    let kept = Kept::new(settings.folder.as_deref(), adapter, bundle, form, &question);
+    let kept = Kept::new(settings.folder.as_deref(), &context.adapter, bundle, form, &question);
     let known = kept.read();
-    let known = others.iter().chain([&sure]).find(|choice| Some(choice.to_string()) == known);
-    if let Some(engine) = known.and_then(|&choice| make(choice).ok()) {
+    let all = others.iter().chain([&sure]).flat_map(|&choice| [choice, Choice { subgroups: true, ..choice }]);
+    let known = all.filter(|choice| features.contains(choice.needs())).find(|choice| Some(choice.to_string()) == known);
+    if let Some(engine) = known.and_then(|choice| make(choice).ok()) {
         return Ok(engine);
     }
     let paints = bundle.spec().decoder().is_some();
@@ -53,29 +59,41 @@ pub(super) fn fastest(
     };
     let mut best = timed(sure)?;
     for choice in others {
-        if let Ok(other) = timed(choice)
-            && other.0 < best.0
-        {
-            best = other;
-        }
+        best = faster(best, timed(choice));
+    }
+    let with_subgroups = Choice { subgroups: true, ..best.1 };
+    if features.contains(with_subgroups.needs()) {
+        best = faster(best, timed(with_subgroups));
     }
     let (_, choice, engine) = best;
     kept.write(&choice.to_string());
     Ok(engine)
 }
 
+/// An engine, or another one that gives the right answer in less time.
+fn faster(
+    best: (Duration, Choice, Engine),
+    other: Result<(Duration, Choice, Engine), GpuError>,
+) -> (Duration, Choice, Engine) {
+    match other {
+        Ok(other) if other.0 < best.0 => other,
+        _ => best,
+    }
+}
+
 /// What may be chosen among: what is sure to run, and others.
-fn candidates(precision: Precision, form: Precision, half: bool) -> (Choice, Vec<Choice>) {
+fn candidates(precision: Precision, form: Precision, half: bool, features: Features) -> (Choice, Vec<Choice>) {
     let (sure, other) = match (precision, form, half) {
-        (Precision::F32, _, true) => (Product::Wide(Form::F16), None),
+        (Precision::F32, _, true) => (Product::Wide(Form::F16), Some(Product::Half)),
         (Precision::F32, Precision::F32, false) => (Product::Wide(Form::F32), None),
         // int8 weights that are to be multiplied in f32
         (Precision::F32, Precision::Int8, false) => (Product::Wide(Form::Int8), None),
         (Precision::Int8, _, _) => (Product::Wide(Form::Int8), Some(Product::Bytes)),
     };
     let products = [Some(sure), other].into_iter().flatten();
-    let choices = products.flat_map(|product| SIDES.map(|side| Choice { product, side }));
-    (Choice { product: sure, side: SIDES[0] }, choices.skip(1).collect())
+    let choices = products.flat_map(|product| SIDES.map(|side| Choice { product, side, subgroups: false }));
+    let others = choices.skip(1).filter(|choice| features.contains(choice.needs())).collect();
+    (Choice { product: sure, side: SIDES[0], subgroups: false }, others)
 }
 
 /// How long the fastest of a few frames takes, all patches visible.

@@ -15,6 +15,8 @@ const BLOCK: usize = 4;
 pub(super) enum Product {
     /// f32, whatever the weights lie in memory as.
     Wide(Form),
+    /// f16, as the weights lie in memory; sums of many are f32.
+    Half,
     /// Bytes, rows quantized as they come.
     Bytes,
 }
@@ -50,7 +52,7 @@ impl Packed {
             (weights, product) => {
                 let column = |at: usize| [1.0, bias(at)];
                 let weights = match (product, weights) {
-                    (Product::Wide(Form::F16), _) => halves(&weights.widened(), columns),
+                    (Product::Wide(Form::F16) | Product::Half, _) => halves(&weights.widened(), columns),
                     (_, Weights::F32 { values, .. }) => values.to_vec(),
                     (_, Weights::Int8 { .. }) => bytes(weights.widened()),
                 };
@@ -64,8 +66,9 @@ impl fmt::Display for Product {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Wide(Form::F32) => "f32",
-            Self::Wide(Form::F16) => "f16",
+            Self::Wide(Form::F16) => "f16 widened",
             Self::Wide(Form::Int8) => "int8 widened",
+            Self::Half => "f16",
             Self::Bytes => "int8",
         })
     }

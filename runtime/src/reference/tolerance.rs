@@ -22,6 +22,9 @@ pub const GPU_F32: f64 = 1e-4;
 /// Relative error of a GPU's answer with weights in f16: eleven bits of each are kept.
 pub const GPU_F16: f64 = 2e-3;
 
+/// Relative error of a GPU's answer multiplied in f16: rows are rounded too, and sums of sixteen products.
+pub const GPU_F16_PRODUCTS: f64 = 4e-3;
+
 /// Relative error of a GPU's answer with int8 weights: [`INT8_COSINE`] as a distance, `√(2 − 2·0.999)`.
 pub const GPU_INT8: f64 = 0.045;
 

@@ -6,7 +6,7 @@ use glimpse_models::{Bundle, Precision};
 use ndarray::{Array2, ArrayView2};
 
 use super::model::TINY;
-use super::relative_error;
+use super::{contexts, relative_error};
 use crate::gpu::GpuError;
 use crate::reference::tolerance::GPU_F32;
 use crate::{Device, Mask, Model, Options};
@@ -118,4 +118,19 @@ fn the_faster_of_cpu_and_gpu_is_taken_and_a_program_is_not_asked() {
     let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path()).collect();
     let text = std::fs::read_to_string(&files[0]).unwrap();
     assert!(files.len() == 1 && text.ends_with(if measured { "\ngpu\n" } else { "\ncpu\n" }), "{text}");
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn what_is_done_without_is_forgotten_and_a_lost_gpu_is_not() {
+    let [context, _] = contexts();
+    context.fail(wgpu::Error::OutOfMemory { source: "no memory left".into() });
+    assert!(matches!(context.check(), Err(GpuError::Memory { .. })));
+    context.forget();
+    context.check().unwrap();
+    context.device.destroy();
+    let lost = context.explain(GpuError::Unchecked);
+    assert!(matches!(lost, GpuError::Lost { .. }), "{lost}");
+    context.forget();
+    assert!(matches!(context.check(), Err(GpuError::Lost { .. })));
 }

@@ -3,9 +3,10 @@
 use glimpse_kernels::{Family, Finish, Rows, int8};
 use glimpse_models::onnx::Bytes;
 use ndarray::{Array2, ArrayView1, ArrayView2, s};
+use wgpu::Features;
 
 use super::run::{flat, rows, run, values};
-use super::{contexts, relative_error};
+use super::{contexts, relative_error, with_and_without_subgroups};
 use crate::fuse::{Linear, Weights};
 use crate::gpu::jobs::Job;
 use crate::gpu::kernels::Form;
@@ -64,13 +65,20 @@ fn linear() {
                 (params::RESIDUAL, &linear + &residual),
                 (params::GELU | params::RESIDUAL, linear.mapv(reference::gelu) + &residual),
             ] {
-                for (form, weights, tolerance) in
-                    [(Form::F32, layer.f32(), 1e-6), (Form::F16, layer.f32(), 2e-3), (Form::Int8, layer.int8(), 1e-6)]
-                {
-                    let packed = Packed::new(&layer.of(weights), Product::Wide(form));
+                let half = context.device.features().contains(Features::SHADER_F16);
+                for (product, weights, tolerance) in [
+                    (Product::Wide(Form::F32), layer.f32(), 1e-6),
+                    (Product::Wide(Form::F16), layer.f32(), 2e-3),
+                    (Product::Wide(Form::Int8), layer.int8(), 1e-6),
+                    (Product::Half, layer.f32(), 2e-3),
+                ] {
+                    if product == Product::Half && !half {
+                        continue;
+                    }
+                    let packed = Packed::new(&layer.of(weights), product);
                     for side in [8, 16] {
                         let [inputs, outputs, first] = [inputs, outputs, first].map(|size| size as u32);
-                        let job = Job::Linear { form, side, rows: rows(count), inputs, outputs, first, finish };
+                        let job = Job::Linear { product, side, rows: rows(count), inputs, outputs, first, finish };
                         let reads: [&[u8]; 3] = [&flat(&x), &packed.weights, &packed.columns];
                         let got = run(&context, job, 0, &reads, residual.as_slice().unwrap());
                         let error = relative_error(&got, expected.as_slice().unwrap());
@@ -98,14 +106,18 @@ fn bytes_are_multiplied_as_on_the_cpu() {
 
             let all = first + count;
             let empty = vec![0u32; all * 4 * (1 + inputs.div_ceil(16))];
-            let quantize = Job::Quantize { rows: rows(all), width: inputs as u32 };
-            let quantized = run(&context, quantize, 0, &[&flat(&x)], &empty);
+            let [quantized, same] = [false, with_and_without_subgroups(&context).contains(&true)].map(|subgroups| {
+                let job = Job::Quantize { rows: rows(all), width: inputs as u32, subgroups };
+                run(&context, job, 0, &[&flat(&x)], &empty)
+            });
+            assert_eq!(quantized, same);
             let packed = Packed::new(&layer.of(layer.int8()), Product::Bytes);
             let reads = [bytemuck::cast_slice(&quantized), &packed.weights, &packed.columns];
             for side in [8, 16] {
                 let [inputs, outputs, first] = [inputs, outputs, first].map(|size| size as u32);
                 let finish = params::GELU;
-                let job = Job::LinearInt8 { side, rows: rows(count), inputs, outputs, first, finish };
+                let product = Product::Bytes;
+                let job = Job::Linear { product, side, rows: rows(count), inputs, outputs, first, finish };
                 let got = run(&context, job, 0, &reads, &vec![0.0; expected.len()]);
                 // the sums are the same integers; only what is made of them is rounded
                 let error = relative_error(&got, expected.as_slice().unwrap());
@@ -123,10 +135,41 @@ fn layer_norm() {
             let x = values(count, width, 1).mapv(|value| value * 3.0 + 0.5);
             let affine = values(2, width, 2);
             let expected = reference::layer_norm(x.view(), affine.row(0), affine.row(1), 1e-6);
-            let job = Job::LayerNorm { rows: rows(count), width: width as u32, epsilon: 1e-6 };
-            let got = run(&context, job, 0, &[&flat(&x), &flat(&affine)], &vec![0.0; count * width]);
-            let error = relative_error(&got, expected.as_slice().unwrap());
-            assert!(error <= 1e-5, "{job:?}: {error:e}");
+            for subgroups in with_and_without_subgroups(&context) {
+                let job = Job::LayerNorm { rows: rows(count), width: width as u32, epsilon: 1e-6, subgroups };
+                let got = run(&context, job, 0, &[&flat(&x), &flat(&affine)], &vec![0.0; count * width]);
+                let error = relative_error(&got, expected.as_slice().unwrap());
+                assert!(error <= 1e-5, "{job:?}: {error:e}");
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn layer_norm_to_bytes() {
+    for context in contexts() {
+        for [count, width] in [[1, 4], [3, 20], [5, 260], [65, 768]] {
+            let x = values(count, width, 1).mapv(|value| value * 3.0 + 0.5);
+            let affine = values(2, width, 2);
+            let expected = reference::layer_norm(x.view(), affine.row(0), affine.row(1), 1e-6);
+            let words = 4 + 4 * width.div_ceil(16);
+            for subgroups in with_and_without_subgroups(&context) {
+                let job = Job::LayerNormInt8 { rows: rows(count), width: width as u32, epsilon: 1e-6, subgroups };
+                let empty = vec![u32::MAX; count * words];
+                let got = run(&context, job, 0, &[&flat(&x), &flat(&affine)], &empty);
+                for (row, expected) in got.chunks_exact(words).zip(expected.rows()) {
+                    let (scale, zero) = (f32::from_bits(row[0]), row[1].cast_signed());
+                    let range = expected.iter().fold([0f32; 2], |[a, b], &value| [a.min(value), b.max(value)]);
+                    assert!((scale * 255.0 / (range[1] - range[0]) - 1.0).abs() < 1e-5, "{job:?}: {scale} {range:?}");
+                    let codes: &[i8] = bytemuck::cast_slice(&row[4..]);
+                    for (&code, value) in codes.iter().zip(expected) {
+                        let error = scale * (i32::from(code) - zero) as f32 - value;
+                        assert!(error.abs() <= 0.501 * scale, "{job:?}: {code} for {value}");
+                    }
+                    assert!(row[2..4].iter().all(|&word| word == 0) && codes[width..].iter().all(|&code| code == 0));
+                }
+            }
         }
     }
 }

@@ -10,11 +10,28 @@ mod run;
 mod shaders;
 mod stream;
 
+use wgpu::Features;
+
 use super::context::{Context, Level};
 
 /// The GPU with no more than every GPU has, and with all that it has itself.
 fn contexts() -> [Context; 2] {
     [Level::Floor, Level::Full].map(|level| Context::open(None, level).unwrap())
+}
+
+/// The kernels that a GPU runs: those of every GPU, and those that take subgroups, where it has them.
+fn with_and_without_subgroups(context: &Context) -> Vec<bool> {
+    let has_subgroups = context.device.features().contains(Features::SUBGROUP);
+    [false].into_iter().chain(has_subgroups.then_some(true)).collect()
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn what_is_above_the_floor_is_tried_where_the_gpu_is_a_program() {
+    let [floor, full] = contexts();
+    assert_eq!(floor.device.features(), Features::empty());
+    let above = Features::SHADER_F16 | Features::SUBGROUP | Features::TIMESTAMP_QUERY;
+    assert!(!full.adapter.is_software() || full.device.features().contains(above), "{:?}", full.adapter);
 }
 
 /// `‖got − expected‖ / ‖expected‖`.

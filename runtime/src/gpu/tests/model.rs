@@ -6,12 +6,13 @@ use glimpse_models::{Bundle, Part, Precision};
 use ndarray::Array2;
 
 use super::relative_error;
-use crate::gpu::context::Level;
+use crate::gpu::GpuError;
+use crate::gpu::context::{Context, Level};
 use crate::gpu::engine::{Engine, Settings, Task};
 use crate::gpu::kernels::Form;
 use crate::gpu::plan::Choice;
 use crate::gpu::weights::Product;
-use crate::reference::tolerance::{GPU_F16, GPU_F32, GPU_INT8_AS_ON_CPU, INT8_PAINTED_RMS};
+use crate::reference::tolerance::{GPU_F16, GPU_F16_PRODUCTS, GPU_F32, GPU_INT8_AS_ON_CPU, INT8_PAINTED_RMS};
 use crate::{Mask, Model, Options};
 
 pub(super) const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/glimpse-tiny");
@@ -32,12 +33,19 @@ fn a_whole_model_answers_as_it_does_on_the_cpu() {
         (Product::Wide(Form::F32), Precision::F32, GPU_F32),
         (Product::Wide(Form::Int8), Precision::F32, GPU_F32),
         (Product::Wide(Form::F16), Precision::F32, GPU_F16),
+        (Product::Half, Precision::F32, GPU_F16_PRODUCTS),
         (Product::Bytes, Precision::Int8, GPU_INT8_AS_ON_CPU),
     ] {
         let mut model = Model::load(&bundle, &Options { precision: cpu, ..Options::default() }).unwrap();
-        for (level, side) in [(Level::Floor, 8), (Level::Full, 16)] {
-            let settings =
-                Settings { level, choice: Some(Choice { product, side }), ..Settings::new(None, cpu, false) };
+        for (level, side, subgroups) in [(Level::Floor, 8, false), (Level::Full, 16, false), (Level::Full, 8, true)] {
+            let choice = Choice { product, side, subgroups };
+            let settings = Settings { level, choice: Some(choice), ..Settings::new(None, cpu, false) };
+            let context = Context::open(None, level).unwrap();
+            if !context.device.features().contains(choice.needs()) {
+                let refused = Engine::new(&bundle, Precision::Int8, &settings).unwrap_err();
+                assert!(matches!(refused, GpuError::Refused { .. }), "{choice}: {refused}");
+                continue;
+            }
             let mut engine = Engine::new(&bundle, Precision::Int8, &settings).unwrap();
             for ratio in [0.0, 0.5, 0.97] {
                 let mask = Mask::random(grid, ratio, 3).unwrap();

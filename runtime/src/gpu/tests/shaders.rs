@@ -21,9 +21,14 @@ macro_rules! fields {
 fn all() -> Vec<(Kernel, (Fields, usize))> {
     vec![
         (Kernel::Linear { form: Form::F32, side: 8 }, fields!(params::Linear: rows, inputs, outputs, first, finish)),
+        (Kernel::LinearF16 { side: 8 }, fields!(params::Linear: rows, inputs, outputs, first, finish)),
         (Kernel::LinearInt8 { side: 8 }, fields!(params::Linear: rows, inputs, outputs, first, finish)),
-        (Kernel::Quantize, fields!(params::Quantize: width)),
-        (Kernel::LayerNorm, fields!(params::LayerNorm: width, epsilon)),
+        (Kernel::Quantize { subgroups: false }, fields!(params::Quantize: width)),
+        (Kernel::Quantize { subgroups: true }, fields!(params::Quantize: width)),
+        (Kernel::LayerNorm { subgroups: false }, fields!(params::LayerNorm: width, epsilon)),
+        (Kernel::LayerNorm { subgroups: true }, fields!(params::LayerNorm: width, epsilon)),
+        (Kernel::LayerNormInt8 { subgroups: false }, fields!(params::LayerNorm: width, epsilon)),
+        (Kernel::LayerNormInt8 { subgroups: true }, fields!(params::LayerNorm: width, epsilon)),
         (Kernel::Attention { parts: 4 }, fields!(params::Attention: tokens, heads, scale)),
         (Kernel::Place, fields!(params::Place: rows, width, places)),
         (Kernel::Restore, fields!(params::Restore: rows, width)),
@@ -41,18 +46,28 @@ fn all() -> Vec<(Kernel, (Fields, usize))> {
 }
 
 fn module(kernel: Kernel) -> Module {
-    let shader = kernel.shader();
-    wgsl::parse_str(shader.source).unwrap_or_else(|error| panic!("{}", error.emit_to_string(shader.source)))
+    let source = kernel.shader().for_naga();
+    wgsl::parse_str(&source).unwrap_or_else(|error| panic!("{}", error.emit_to_string(&source)))
 }
 
 #[test]
-fn each_is_valid_for_every_gpu_and_for_the_richest() {
+fn each_is_valid_for_every_gpu_and_for_the_richest_or_needs_what_it_says() {
+    // what widens f16 that is packed into a word is no feature: WebGPU has it, and Vulkan without its f16
+    let floor = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
     for (kernel, _) in all() {
-        // what widens f16 that is packed into a word is no feature: WebGPU has it, and Vulkan without its f16
-        for capabilities in [Capabilities::SHADER_FLOAT16_IN_FLOAT32, Capabilities::all()] {
-            let valid = Validator::new(ValidationFlags::all(), capabilities).validate(&module(kernel));
+        let needs = match kernel {
+            Kernel::LinearF16 { .. } => Capabilities::SHADER_FLOAT16,
+            Kernel::Quantize { subgroups: true }
+            | Kernel::LayerNorm { subgroups: true }
+            | Kernel::LayerNormInt8 { subgroups: true } => Capabilities::SUBGROUP,
+            _ => Capabilities::empty(),
+        };
+        let validate = |capabilities| Validator::new(ValidationFlags::all(), capabilities).validate(&module(kernel));
+        for capabilities in [floor | needs, Capabilities::all()] {
+            let valid = validate(capabilities);
             valid.unwrap_or_else(|error| panic!("{}: {:?}", kernel.shader().name, error.into_inner()));
         }
+        assert_eq!(validate(floor).is_ok(), needs.is_empty(), "{}", kernel.shader().name);
     }
 }
 
@@ -96,9 +111,9 @@ fn each_has_as_many_invocations_as_the_host_counts_on() {
             | Kernel::FmaRate => [LINE, 1, 1],
             Kernel::Attention { .. } => [4, QUERIES, 1],
             // a workgroup a row
-            Kernel::Quantize | Kernel::LayerNorm => [x, 1, 1],
+            Kernel::Quantize { .. } | Kernel::LayerNorm { .. } | Kernel::LayerNormInt8 { .. } => [x, 1, 1],
             // the tile's side, an override constant
-            Kernel::Linear { .. } | Kernel::LinearInt8 { .. } => [x, y, 1],
+            Kernel::Linear { .. } | Kernel::LinearF16 { .. } | Kernel::LinearInt8 { .. } => [x, y, 1],
             Kernel::Membrane => [256, 1, 1],
         };
         assert_eq!([x, y, z], expected, "{name}");
@@ -109,7 +124,9 @@ fn each_has_as_many_invocations_as_the_host_counts_on() {
 #[test]
 fn gelu_is_the_same_wherever_it_is() {
     let gelu = |kernel: Kernel| kernel.shader().source.split_once("// x · ½").unwrap().1;
-    assert_eq!(gelu(Kernel::Linear { form: Form::F32, side: 8 }), gelu(Kernel::LinearInt8 { side: 8 }));
+    for other in [Kernel::LinearF16 { side: 8 }, Kernel::LinearInt8 { side: 8 }] {
+        assert_eq!(gelu(Kernel::Linear { form: Form::F32, side: 8 }), gelu(other));
+    }
 }
 
 #[test]
