@@ -1,7 +1,9 @@
 //! Writing a bundle: whole or not at all, and the same bytes each time.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -105,24 +107,51 @@ impl Staging {
     }
 
     fn replace(self, dir: &Path) -> Result<(), Error> {
-        let old = neighbour(dir, "old")?;
-        fs::rename(dir, &old).map_err(|source| failed(dir, "replace", source))?;
-        if let Err(source) = fs::rename(&self.0, dir) {
-            // The first failure is the one to report; the old bundle is whole under either name.
-            let _ = fs::rename(&old, dir);
-            return Err(failed(dir, "replace", source));
+        let kept = others(dir)?;
+        // In both folders at once, so that they are in the bundle whenever this ends; what has no second name is moved later.
+        for name in &kept {
+            let _ = fs::hard_link(dir.join(name), self.0.join(name));
         }
-        for entry in fs::read_dir(&old).map_err(|source| failed(&old, "read", source))? {
-            let name = entry.map_err(|source| failed(&old, "read", source))?.file_name();
-            let of_bundle =
-                name.to_str().is_some_and(|name| name == MANIFEST_FILE || BundleFile::from_name(name).is_some());
-            if !of_bundle {
-                let kept = dir.join(&name);
-                fs::rename(old.join(&name), &kept).map_err(|source| failed(&kept, "keep", source))?;
+        let old = exchange(&self.0, dir)?;
+        // what has its name is no staging any longer
+        let _kept = ManuallyDrop::new(self);
+        for name in kept {
+            let to = dir.join(&name);
+            if fs::symlink_metadata(&to).is_err() {
+                fs::rename(old.join(&name), &to).map_err(|source| failed(&to, "keep", source))?;
             }
         }
         fs::remove_dir_all(&old).map_err(|source| failed(&old, "remove", source))
     }
+}
+
+/// What is in a bundle's folder and not of the bundle.
+fn others(dir: &Path) -> Result<Vec<OsString>, Error> {
+    let read = |source| failed(dir, "read", source);
+    let names = fs::read_dir(dir).map_err(read)?.map(|entry| Ok(entry.map_err(read)?.file_name()));
+    let is_other = |name: &OsString| {
+        !name.to_str().is_some_and(|name| name == MANIFEST_FILE || BundleFile::from_name(name).is_some())
+    };
+    names.filter(|name| name.as_ref().map_or(true, is_other)).collect()
+}
+
+/// Gives `new` the name of `dir`, and says where what was there is now: in one step, where the system can.
+fn exchange(new: &Path, dir: &Path) -> Result<PathBuf, Error> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        if renameat_with(CWD, new, CWD, dir, RenameFlags::EXCHANGE).is_ok() {
+            return Ok(new.to_owned());
+        }
+    }
+    let old = neighbour(dir, "old")?;
+    fs::rename(dir, &old).map_err(|source| failed(dir, "replace", source))?;
+    if let Err(source) = fs::rename(new, dir) {
+        // The first failure is the one to report; the old bundle is whole under either name.
+        let _ = fs::rename(&old, dir);
+        return Err(failed(dir, "replace", source));
+    }
+    Ok(old)
 }
 
 impl Drop for Staging {

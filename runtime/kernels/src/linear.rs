@@ -106,6 +106,9 @@ pub fn linear(
     scratch: &mut Scratch,
     out: ArrayViewMut2<f32>,
 ) {
+    if out.is_empty() {
+        return;
+    }
     let n = out.ncols();
     assert!(out.strides()[1] == 1 || n <= 1, "rows without gaps");
     assert!(first.is_multiple_of(weights.columns), "panels are not split");
@@ -201,7 +204,7 @@ mod tests {
     #[test]
     fn it_is_its_formula_however_the_work_is_split() {
         let mut scratch = Scratch::default();
-        for [m, k, n] in [[1, 1, 1], [5, 3, 17], [12, 16, 32], [13, 33, 70], [97, 20, 33], [200, 7, 64]] {
+        for [m, k, n] in [[0, 16, 32], [1, 1, 1], [5, 3, 17], [12, 16, 32], [13, 33, 70], [97, 20, 33], [200, 7, 64]] {
             let (x, w, b, r) = (wave(m * k, 0.1), wave(k * n, 0.7), wave(n, 0.4), wave(m * n, 0.9));
             for (bias, gelu, residual) in [(&b[..], true, true), (&[], false, true), (&b, false, false)] {
                 let weights = Weights::pack(k, &w, bias).unwrap();

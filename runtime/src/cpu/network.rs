@@ -23,10 +23,11 @@ pub(crate) struct Network {
     threads: Threads,
 }
 
-/// What comes of reading a file, where some files that are none make tract panic.
-fn unbroken<T>(read: impl FnOnce() -> TractResult<T>) -> TractResult<T> {
+/// What comes of reading a file or of running it, where some files that are none make tract panic. A program that ends at a panic,
+/// as ours do with a sentence, ends here too.
+fn unbroken<T>(work: impl FnOnce() -> TractResult<T>) -> TractResult<T> {
     // what it leaves half done is thrown away
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
         Err(format_err!("the file broke what reads it: {}", said.unwrap_or("it does not say how")))
     })
@@ -64,7 +65,12 @@ impl Network {
     /// Runs the graph.
     pub(crate) fn run(&mut self, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let state = &mut self.state;
-        self.threads.run(|| state.run(inputs))
+        let answer = self.threads.run(|| unbroken(|| state.run(inputs)));
+        if answer.is_err() {
+            // a run that failed leaves its token count in the state, which would be asked of the next one
+            self.state = self.state.plan().spawn()?;
+        }
+        answer
     }
 
     /// What is run, in order.

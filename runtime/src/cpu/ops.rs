@@ -135,7 +135,7 @@ impl<O: Operator> Frame<O> {
     fn answer(&self, shape: &[TDim]) -> TractResult<TVec<TDim>> {
         let Some([taken, given]) = self.0.widths() else { return Ok(shape.into()) };
         match shape {
-            [rows @ .., width] if !rows.is_empty() && *width == taken.to_dim() => {
+            [rows @ .., width] if *width == taken.to_dim() => {
                 Ok(rows.iter().cloned().chain([given.to_dim()]).collect())
             }
             _ => bail!("{} takes rows of {taken} values, not {shape:?}", O::NAME),
@@ -160,9 +160,11 @@ impl<O: Operator> EvalOp for Frame<O> {
 
     fn eval(&self, context: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let shape = inputs[0].shape();
-        let (&[.., tokens, taken], Some(given)) = (shape, self.width(shape)) else {
+        let (&[ref before @ .., taken], Some(given)) = (shape, self.width(shape)) else {
             bail!("{} of {shape:?}", O::NAME);
         };
+        // a vector is a row
+        let tokens = before.last().copied().unwrap_or(1);
         let rows = shape[..shape.len() - 1].iter().product();
         let mut answer: TVec<usize> = shape.into();
         if let Some(width) = answer.last_mut() {
@@ -177,6 +179,9 @@ impl<O: Operator> EvalOp for Frame<O> {
         };
         let value = buffers::filled(context, &answer, |values| {
             let out = ArrayViewMut2::from_shape((rows, given), values)?;
+            if out.is_empty() {
+                return Ok(());
+            }
             self.0.run(Call { x, tokens, others: &others, out, threads })
         })?;
         Ok(tvec![value.into_tvalue()])

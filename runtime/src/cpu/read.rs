@@ -1,14 +1,15 @@
 //! A fused graph, as tract reads it.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 
 use glimpse_kernels::{int8, linear};
-use glimpse_models::onnx::{Bytes, Message as _, NodeProto};
+use glimpse_models::onnx::{Bytes, GraphProto, Message as _, NodeProto};
 use tract_onnx::Onnx;
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb;
 use tract_onnx::prelude::{Framework as _, InferenceModel, TractResult};
-use tract_onnx::tract_hir::internal::{InferenceOp, format_err};
+use tract_onnx::tract_hir::internal::{InferenceOp, bail, format_err};
 
 use super::Arithmetic;
 use super::ops::{self, Layer, Linear, Operator as _};
@@ -27,6 +28,10 @@ pub(super) fn read(
     patterns: Patterns,
 ) -> TractResult<(InferenceModel, Vec<Step>)> {
     let fuse::Fused { model, made } = fuse::read(onnx, patterns)?;
+    // tract takes it for granted
+    if let Some(name) = model.graph.as_ref().and_then(unmade) {
+        bail!("no node makes its output `{name}`");
+    }
     let (slots, made) =
         made.into_iter().map(|made| brought(made, arithmetic)).collect::<TractResult<(Vec<_>, Vec<_>)>>()?;
     let nodes = model.graph.iter().flat_map(|graph| &graph.node);
@@ -38,6 +43,15 @@ pub(super) fn read(
     let read = reader.proto_model_for_read(&mut rest.as_slice()).and_then(|model| reader.model_for_proto_model(&model));
     SLOTS.take();
     Ok((read?, steps))
+}
+
+/// An output that nothing in the graph makes.
+fn unmade(graph: &GraphProto) -> Option<&str> {
+    let inputs = graph.input.iter().map(|input| &input.name);
+    let constants = graph.initializer.iter().map(|constant| &constant.name);
+    let made: HashSet<&String> =
+        graph.node.iter().flat_map(|node| &node.output).chain(inputs).chain(constants).collect();
+    graph.output.iter().find(|output| !made.contains(&output.name)).map(|output| output.name.as_str())
 }
 
 /// An operator as tract runs it, and what is to be said of it, but for its name.

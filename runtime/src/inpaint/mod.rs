@@ -154,7 +154,9 @@ fn paint_with(
         let around = bounds.with_rim(height, width);
         let (ys, xs) = around.ranges();
         let depth = depth_from_hole(hole.slice(s![ys.clone(), xs.clone()]));
-        let deepest = depth.fold(0.0_f32, |a, b| a.max(*b));
+        // another hole may lie within this one's bounds
+        let own = depth.indexed_iter().filter(|((row, col), _)| groups.holds(index, around.y + row, around.x + col));
+        let deepest = own.fold(0.0_f32, |a, (_, &b)| a.max(b));
         if deepest < options.blend.smallest_px {
             continue;
         }

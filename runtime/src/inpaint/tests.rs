@@ -106,6 +106,27 @@ fn detail_of_the_model_arrives_in_the_middle_of_the_hole() {
 }
 
 #[test]
+fn a_thin_line_around_a_hole_is_left_to_the_membrane() {
+    let picture = picture(400, 400);
+    let blob = |y: usize, x: usize| (180..220).contains(&y) && (180..220).contains(&x);
+    let line = |y: usize, x: usize| {
+        let at = (y as i32 - 200).abs().max((x as i32 - 200).abs());
+        (160..163).contains(&at)
+    };
+    let windows = |hole: &dyn Fn(usize, usize) -> bool| {
+        let mut windows = 0;
+        let mut counted = |patches: ArrayView2<f32>, mask: &Mask| {
+            windows += 1;
+            glare(patches, mask)
+        };
+        paint(&picture, hole, &mut counted).unwrap();
+        windows
+    };
+    assert!(windows(&blob) > 0);
+    assert_eq!(windows(&|y, x| blob(y, x) || line(y, x)), windows(&blob));
+}
+
+#[test]
 fn the_model_is_shown_none_of_the_hole() {
     let clean = picture(150, 150);
     let hole = |y: usize, x: usize| y.abs_diff(x) < 30;

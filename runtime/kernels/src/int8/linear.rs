@@ -40,6 +40,9 @@ pub fn linear(
     scratch: &mut Scratch,
     out: ArrayViewMut2<f32>,
 ) {
+    if out.is_empty() {
+        return;
+    }
     let n = out.ncols();
     assert!(out.strides()[1] == 1 || n <= 1, "rows without gaps");
     assert!(first.is_multiple_of(weights.panel_columns()), "panels are not split");
