@@ -43,12 +43,12 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
 }
 
-/// Least, median and greatest.
+/// Least, median and greatest. Of two in the middle the median is the lesser, as in `glimpse bench`: one that was measured.
 pub fn spread(values: &[f64]) -> [f64; 3] {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
-    [at(0), at(sorted.len() / 2), at(sorted.len().saturating_sub(1))]
+    [at(0), at(sorted.len().saturating_sub(1) / 2), at(sorted.len().saturating_sub(1))]
 }
 
 #[cfg(test)]
@@ -58,6 +58,8 @@ mod tests {
     #[test]
     fn a_spread_is_least_median_and_most() {
         assert_eq!(format!("{:?}", spread(&[3.0, 1.0, 2.0])), "[1.0, 2.0, 3.0]");
+        assert_eq!(format!("{:?}", spread(&[4.0, 1.0, 3.0, 2.0])), "[1.0, 2.0, 4.0]");
+        assert_eq!(format!("{:?}", spread(&[2.0, 1.0])), "[1.0, 1.0, 2.0]");
         assert!(spread(&[]).iter().all(|value| value.is_nan()));
     }
 }

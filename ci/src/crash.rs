@@ -3,6 +3,7 @@
 mod jobs;
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -19,6 +20,8 @@ use crate::workspace::Workspace;
 
 use jobs::Job;
 
+/// What ends a program that is killed here.
+const SIGKILL: i32 = 9;
 /// The latest that a run is killed, of what an undisturbed one takes.
 const LATEST: f64 = 1.1;
 /// Runs after which a job that is killed each time is let go on to its end.
@@ -127,11 +130,13 @@ enum Ended {
 /// Runs a program to its end, or kills it.
 fn run_until(command: &mut Command, limit: Option<Duration>) -> anyhow::Result<Ended> {
     let started = Instant::now();
+    let mut killed = false;
     let mut child =
         command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().context("starting what is to be killed")?;
     loop {
         if limit.is_some_and(|limit| started.elapsed() >= limit) {
             child.kill()?;
+            killed = true;
         }
         if child.try_wait()?.is_some() {
             break;
@@ -139,10 +144,11 @@ fn run_until(command: &mut Command, limit: Option<Duration>) -> anyhow::Result<E
         thread::sleep(Duration::from_millis(1));
     }
     let output = child.wait_with_output()?;
-    Ok(match output.status.code() {
-        Some(0) => Ended::Well,
-        Some(_) => Ended::Badly(String::from_utf8_lossy(&output.stderr).into_owned()),
-        None => Ended::Killed,
+    Ok(match (output.status.code(), output.status.signal()) {
+        (Some(0), _) => Ended::Well,
+        // what another signal ended, or the system for want of memory, died by itself
+        (None, Some(SIGKILL)) if killed => Ended::Killed,
+        _ => Ended::Badly(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr))),
     })
 }
 
@@ -198,6 +204,18 @@ mod tests {
         assert_eq!(run_until(&mut sleep("0"), None).unwrap(), Ended::Well);
         assert_eq!(run_until(&mut sleep("60"), Some(Duration::from_millis(20))).unwrap(), Ended::Killed);
         assert!(matches!(run_until(&mut sleep("word"), None).unwrap(), Ended::Badly(_)));
+    }
+
+    #[test]
+    fn a_program_that_dies_by_itself_is_not_one_that_was_killed() {
+        for (signal, number) in [("SEGV", 11), ("ABRT", 6), ("KILL", 9)] {
+            let mut command = Command::new("sh");
+            command.args(["-c", &format!("kill -{signal} $$")]);
+            // long before it would be killed
+            let ended = run_until(&mut command, Some(Duration::from_mins(1))).unwrap();
+            let Ended::Badly(said) = ended else { panic!("{signal}: {ended:?}") };
+            assert!(said.contains(&format!("signal: {number}")), "{said}");
+        }
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! `cargo ci cross`: programs and tests for other machines, under emulation.
 
 mod count;
+mod deb;
 mod equal;
 mod machine;
 mod package;
 mod tests_of;
+mod tree;
 
 use crate::failures::Failures;
 

@@ -187,6 +187,8 @@ impl Runs {
         let out = self.scratch.join("glimpse.jsonl");
         let mut command = Command::new(&self.glimpse);
         command.args(["camera", "--device", "cpu", "--json", "--force", "--loop", "--frames", &frames.to_string()]);
+        // the token that Python writes
+        command.args(["--pool", "cls"]);
         command.arg("--source").arg(format!("file:{}", self.film.display())).arg("--out").arg(out);
         command.arg("--model").arg(&self.bundle).args(["--threads", &self.threads.to_string()]);
         if !paced {

@@ -18,10 +18,13 @@ const FLOOR_OF_FEW: f64 = 0.2;
 const FLOOR_OF_INSTRUCTIONS: f64 = 0.01;
 const FLOOR_OF_COMPILERS: f64 = 0.1;
 
-/// Holds new records against old ones: fails where something became slower or larger by more than its noise.
+/// Holds new records against old ones: fails where something became slower or larger by more than its noise, or where a board is on
+/// both sides and none of its rows.
 ///
+/// A row is a model, its numbers, patches, frame, kernels, threads and device. The rate that lasts and joules are those of runs that
+/// went on for a minute.
 /// A difference counts where it is at least three times the standard deviation of the repeats, and no less than a floor: 2% of
-/// a time, 1% of memory or of instructions; 20% where there are too few repeats to know the noise.
+/// a time or of joules, 5% of the cold start, 1% of memory or of instructions; 20% where there are too few repeats to know the noise.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A record, or a folder of them
@@ -38,16 +41,16 @@ pub struct Args {
 /// Compares and prints a table.
 ///
 /// # Errors
-/// [`Failures`] when something became slower; otherwise when there are no records.
+/// [`Failures`] when something became slower or cannot be compared; otherwise when there are no records.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let [old, new] = [&args.old, &args.new].map(|path| samples(path));
     let comparison = Comparison::of(&old?, &new?);
     print!("{}", comparison.shown(args.markdown));
-    Failures::unless_empty(comparison.regressions())
+    Failures::unless_empty(comparison.failures())
 }
 
 /// What became more, of instructions; says what changed. Counts of an operator or a core that the old record lacks are new, and
-/// well.
+/// well, where another operator of that core is in both.
 ///
 /// # Errors
 /// When there is no old record.
@@ -56,7 +59,7 @@ pub fn instructions(old: &Path, new: &Instructions) -> anyhow::Result<Vec<String
     add_instructions(&mut all, new);
     let comparison = Comparison::of(&samples(old)?, &all);
     print!("\n{}", comparison.shown(false));
-    Ok(comparison.regressions())
+    Ok(comparison.failures())
 }
 
 /// What is measured of a row; less is better.
@@ -115,14 +118,17 @@ fn add_run(all: &mut All, run: &Run) {
         let name = format!("{}, median ms", stage.stage.as_deref().unwrap_or("frame"));
         add(&name, 0.02, &stage.repeats_p50_ms);
     }
-    add("sustained, ms a frame", 0.02, &[1e3 / run.sustained.frames_per_s]);
+    // a board that is not warm yet says nothing of what lasts
+    if run.lasts() {
+        add("sustained, ms a frame", 0.02, &[1e3 / run.sustained.frames_per_s]);
+        if let Energy::Measured { joules, .. } = run.joules_per_frame {
+            add("joules a frame", 0.02, &[joules]);
+        }
+    }
     let cold = &run.cold_start;
     add("cold start, ms", 0.05, &[cold.read_ms + cold.plan_ms + cold.first_answer_ms]);
     if let Some(bytes) = run.peak_memory_bytes {
         add("memory, MB", 0.01, &[bytes as f64 / 1e6]);
-    }
-    if let Energy::Measured { joules, .. } = run.joules_per_frame {
-        add("joules a frame", 0.02, &[joules]);
     }
 }
 
@@ -173,6 +179,27 @@ impl Comparison {
         }
     }
 
+    /// What became worse, and where nothing can be said.
+    fn failures(&self) -> Vec<String> {
+        self.regressions().into_iter().chain(self.uncompared()).collect()
+    }
+
+    /// Boards that both sides have, each with other rows: that nothing is worse there says nothing.
+    fn uncompared(&self) -> Vec<String> {
+        let boards = |rows: &BTreeSet<Row>| rows.iter().map(|row| row.board.clone()).collect::<BTreeSet<String>>();
+        let compared: BTreeSet<String> = self.lines.iter().map(|line| line.measure.row.board.clone()).collect();
+        let both: BTreeSet<String> = boards(&self.gone).intersection(&boards(&self.came)).cloned().collect();
+        let uncompared = both.difference(&compared);
+        uncompared
+            .map(|board| {
+                format!(
+                    "{board}: none of its rows is in both, so that nothing is compared: measure both sides \
+                     alike, or keep the new records in the old ones' place"
+                )
+            })
+            .collect()
+    }
+
     fn regressions(&self) -> Vec<String> {
         let worse = self.lines.iter().filter(|line| line.verdict == Verdict::Worse);
         worse
@@ -186,12 +213,19 @@ impl Comparison {
         let mut text = String::new();
         let told: Vec<&Line> = self.lines.iter().filter(|line| line.verdict != Verdict::Same).collect();
         let same = self.lines.len() - told.len();
+        let uncompared = self.uncompared();
         // into a string, which never fails
         let mut say = |line: String| writeln!(text, "{line}").unwrap_or_default();
         if markdown {
             let worse = told.iter().filter(|line| line.verdict == Verdict::Worse).count();
-            let word = if worse > 0 { format!("**{worse} became worse**") } else { "nothing became worse".to_owned() };
-            say(format!("### Measurements: {word}\n"));
+            let uncompared = uncompared.len();
+            let words = match (worse, uncompared) {
+                (0, 0) => "nothing became worse".to_owned(),
+                (_, 0) => format!("**{worse} became worse**"),
+                (0, _) => format!("**boards not compared: {uncompared}**"),
+                _ => format!("**{worse} became worse, boards not compared: {uncompared}**"),
+            };
+            say(format!("### Measurements: {words}\n"));
         }
         if !told.is_empty() {
             say("| board | row | | before | after | change | counts from | |".to_owned());
@@ -206,6 +240,7 @@ impl Comparison {
             ));
         }
         say(format!("\n{same} of {} within their noise", self.lines.len()));
+        uncompared.into_iter().for_each(&mut say);
         for (rows, word) in [(&self.gone, "not measured any more"), (&self.came, "measured for the first time")] {
             for Row { board, what } in rows {
                 say(format!("{word}: {board}, {what}"));
@@ -282,6 +317,51 @@ mod tests {
             Comparison::of(&empty, &one).shown(false).contains("measured for the first time: Board <1>, tiny int8")
         );
         assert!(Comparison::of(&one, &empty).shown(false).contains("not measured any more"));
+    }
+
+    #[test]
+    fn what_lasts_is_that_of_runs_that_went_on() {
+        let runs = |lasting_per_s: f64, joules: f64| {
+            let mut all = All::new();
+            for (seconds, frames_per_s, joules) in
+                [(300.0, lasting_per_s, joules), (20.0, 120.0, 0.1), (20.0, 121.0, 0.1)]
+            {
+                let mut run = run(1, &[10.0]);
+                (run.sustained.seconds, run.sustained.frames_per_s) = (seconds, frames_per_s);
+                run.joules_per_frame = Energy::Measured { joules, sensor: "INA3221".to_owned() };
+                add_run(&mut all, &run);
+            }
+            all
+        };
+        let comparison = Comparison::of(&runs(100.0, 0.2), &runs(50.0, 0.4));
+        let worse = comparison.failures();
+        assert_eq!(worse.len(), 2, "{worse:?}");
+        assert!(worse.iter().any(|line| line.ends_with("sustained, ms a frame: 20.000 after 10.000")), "{worse:?}");
+        assert!(worse.iter().any(|line| line.ends_with("joules a frame: 0.400 after 0.200")), "{worse:?}");
+    }
+
+    #[test]
+    fn a_board_that_has_no_row_in_common_fails() {
+        let of = |kernels: &str| {
+            let mut run = run(1, &[10.0]);
+            run.kernels = kernels.to_owned();
+            let mut all = All::new();
+            add_run(&mut all, &run);
+            all
+        };
+        let comparison = Comparison::of(&of("neon"), &of("portable"));
+        let failures = comparison.failures();
+        assert!(
+            failures.len() == 1 && failures[0].starts_with("Board <1>: none of its rows is in both"),
+            "{failures:?}"
+        );
+        let text = comparison.shown(true);
+        assert!(text.contains("**boards not compared: 1**") && text.contains(&failures[0]), "{text}");
+        // a row in common is enough, and a board that is new is well
+        let mut both = of("neon");
+        both.append(&mut of("portable"));
+        assert!(Comparison::of(&both, &of("portable")).failures().is_empty());
+        assert!(Comparison::of(&All::new(), &both).failures().is_empty());
     }
 
     #[test]

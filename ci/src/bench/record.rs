@@ -46,6 +46,9 @@ pub struct Args {
     /// A program that is built already
     #[arg(long, value_name = "PATH")]
     program: Option<PathBuf>,
+    /// What --program was built from, such as a commit: it is said in the records [default: nothing is said]
+    #[arg(long, value_name = "NAME", requires = "program")]
+    commit: Option<String>,
 }
 
 /// Runs the program and prints the records' paths.
@@ -56,8 +59,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     ensure!(args.turns > 0, "nothing to measure: give at least 1 turn");
     let workspace = Workspace::here()?;
     let program = workspace.glimpse(args.program.as_deref())?;
-    let commit = process::output(Command::new("git").current_dir(&workspace.root).args(["rev-parse", "HEAD"]))?;
-    let commit = String::from_utf8(commit)?.trim().to_owned();
+    // a program that is built already may be of any commit
+    let commit = if args.program.is_some() { args.commit.clone() } else { Some(checked_out(&workspace.root)?) };
     let scratch = workspace.target_directory.join("records");
     if scratch.exists() {
         fs::remove_dir_all(&scratch).with_context(|| format!("removing {}", scratch.display()))?;
@@ -70,14 +73,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             {
                 let mut command = Command::new(&program);
                 command.args(["bench", "--model", model, "--precision", precision, "--visible", visible]);
-                command.args([
-                    "--runs",
-                    &args.runs.to_string(),
-                    "--sustain",
-                    &seconds.to_string(),
-                    "--commit",
-                    &commit,
-                ]);
+                command.args(["--runs", &args.runs.to_string(), "--sustain", &seconds.to_string()]);
+                if let Some(commit) = &commit {
+                    command.args(["--commit", commit]);
+                }
                 if let Some(threads) = args.threads {
                     command.args(["--threads", &threads.to_string()]);
                 }
@@ -89,6 +88,14 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         println!("{}", kept(&file?.path(), &args.out)?.display());
     }
     Ok(())
+}
+
+/// The commit that a folder has, and `-dirty` where files of it were changed.
+fn checked_out(folder: &Path) -> anyhow::Result<String> {
+    // no tag, which would take the commit's place
+    let describe = ["describe", "--always", "--abbrev=40", "--dirty", "--exclude", "*"];
+    let commit = process::output(Command::new("git").current_dir(folder).args(describe))?;
+    Ok(String::from_utf8(commit).context("what git says of the commit is not UTF-8")?.trim().to_owned())
 }
 
 /// Puts a record into its board's folder.
@@ -116,6 +123,25 @@ fn slug(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_changed_since_a_commit_is_said_and_tags_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let git = |words: &[&str]| {
+            let mut command = Command::new("git");
+            command.current_dir(folder.path()).args(["-c", "user.name=n", "-c", "user.email=n@localhost"]).args(words);
+            String::from_utf8(process::output(&mut command).unwrap()).unwrap().trim().to_owned()
+        };
+        git(&["init", "--quiet"]);
+        fs::write(folder.path().join("a"), "1").unwrap();
+        git(&["add", "a"]);
+        git(&["commit", "--quiet", "--no-gpg-sign", "--message", "one"]);
+        git(&["tag", "--no-sign", "--annotate", "v1", "--message", "one"]);
+        let commit = git(&["rev-parse", "HEAD"]);
+        assert_eq!(checked_out(folder.path()).unwrap(), commit);
+        fs::write(folder.path().join("a"), "22").unwrap();
+        assert_eq!(checked_out(folder.path()).unwrap(), commit + "-dirty");
+    }
 
     #[test]
     fn a_board_s_folder_has_its_name() {

@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 
 /// The form of a record that this program reads.
 const FORMAT: u32 = 1;
+/// A run that goes on for less says nothing of what lasts.
+const LEAST_SUSTAINED_SECONDS: f64 = 60.0;
+/// Digits of a hash that are enough to tell models and programs apart.
+const HASH_DIGITS: usize = 12;
 
 /// A run of `glimpse bench --record`, as far as it is asked for here.
 #[derive(Debug, Clone, Deserialize)]
@@ -16,6 +20,7 @@ pub struct Run {
     pub format: u32,
     pub time: u64,
     pub commit: Option<String>,
+    pub program: Program,
     pub board: Board,
     pub kernels: String,
     pub threads: usize,
@@ -29,6 +34,11 @@ pub struct Run {
     pub peak_memory_bytes: Option<u64>,
     pub joules_per_frame: Energy,
     pub golden: Golden,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Program {
+    pub sha256: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -47,6 +57,8 @@ pub struct RowOf {
     pub device: String,
     pub visible: usize,
     pub patches: usize,
+    /// Width and height.
+    pub frame_px: [usize; 2],
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -182,12 +194,46 @@ impl Record {
 }
 
 impl Run {
+    /// All that has to be alike where runs are.
     pub fn row(&self) -> Row {
-        let RowOf { model, precision, device, visible, patches, .. } = &self.row;
-        let device = if device == "cpu" { String::new() } else { format!(", {device}") };
-        let what = format!("{model} {precision}, {visible} of {patches} patches, {} threads{device}", self.threads);
+        let device = if self.row.device == "cpu" { String::new() } else { format!(", {}", self.row.device) };
+        let (model, looked_at) = (self.row.model(), self.row.looked_at());
+        let what = format!("{model}, {looked_at}, {}, {} threads{device}", self.kernels, self.threads);
         Row { board: self.board.name.clone(), what }
     }
+
+    /// What was measured: the commit that the program was built from; the program where that does not say all.
+    pub fn built_from(&self) -> String {
+        let program = first_digits(&self.program.sha256);
+        match &self.commit {
+            // one of many changes
+            Some(commit) if commit.ends_with("-dirty") => format!("{commit} {program}"),
+            Some(commit) => commit.clone(),
+            None => format!("program {program}"),
+        }
+    }
+
+    /// Whether it went on for long enough to show the rate that lasts, and what a frame takes then.
+    pub fn lasts(&self) -> bool {
+        self.sustained.seconds >= LEAST_SUSTAINED_SECONDS
+    }
+}
+
+impl RowOf {
+    /// The model, its numbers and its encoder: one that was trained again is another one.
+    pub fn model(&self) -> String {
+        format!("{} {} ({})", self.model, self.precision, first_digits(&self.model_sha256))
+    }
+
+    /// How much of what is looked at.
+    pub fn looked_at(&self) -> String {
+        let [width, height] = self.frame_px;
+        format!("{} of {} patches of {width}×{height}", self.visible, self.patches)
+    }
+}
+
+fn first_digits(hash: &str) -> &str {
+    hash.get(..HASH_DIGITS).unwrap_or(hash)
 }
 
 /// The JSON files of a folder and of those in it.
@@ -212,9 +258,10 @@ pub mod examples {
     /// A run whose frames took so long, in parts.
     pub fn run(time: u64, repeats_ms: &[f64]) -> Run {
         let text = format!(
-            r#"{{"format": 1, "time": {time}, "commit": "abcdef0123456789", "program": {{}}, "kernels": "neon", "threads": 4,
+            r#"{{"format": 1, "time": {time}, "commit": "abcdef0123456789", "program": {{"sha256": "0123456789abcdef"}}, "kernels": "neon", "threads": 4,
             "board": {{"name": "Board <1>", "soc": null, "cpu": "Cortex-A76", "kernel": "6.6", "os": "Debian"}},
-            "row": {{"model": "tiny", "model_sha256": "00", "precision": "int8", "device": "cpu", "visible": 16, "patches": 64}},
+            "row": {{"model": "tiny", "model_sha256": "00", "precision": "int8", "device": "cpu", "visible": 16, "patches": 64,
+            "frame_px": [640, 480]}},
             "before": {{"governors": [], "temperatures_c": {{}}}}, "after": {{"governors": [], "temperatures_c": {{}}}},
             "cold_start": {{"read_ms": 1, "plan_ms": 2, "first_answer_ms": 3}}, "stages": [],
             "frame": {{"p50_ms": 1, "p95_ms": 2, "p99_ms": 3, "max_ms": 4, "repeats_p50_ms": {repeats_ms:?}}},
@@ -237,9 +284,9 @@ mod tests {
         assert!(Record::all(folder.path()).unwrap_err().to_string().contains("no records"));
         let golden = |error: &str| {
             format!(
-                r#"{{"format": 1, "time": 1, "commit": null, "board": {{"name": "b", "cpu": "c", "kernel": "k", "os": "o"}},
+                r#"{{"format": 1, "time": 1, "commit": null, "program": {{"sha256": "0"}}, "board": {{"name": "b", "cpu": "c", "kernel": "k", "os": "o"}},
                 "kernels": "neon", "threads": 1, "row": {{"model": "m", "model_sha256": "0", "precision": "f32", "device": "cpu",
-                "visible": 1, "patches": 4}}, "before": {{"governors": [], "temperatures_c": {{}}}},
+                "visible": 1, "patches": 4, "frame_px": [2, 2]}}, "before": {{"governors": [], "temperatures_c": {{}}}},
                 "after": {{"governors": [], "temperatures_c": {{}}}},
                 "cold_start": {{"read_ms": 1, "plan_ms": 1, "first_answer_ms": 1}}, "stages": [],
                 "frame": {{"p50_ms": 1, "p95_ms": 1, "p99_ms": 1, "max_ms": 1, "repeats_p50_ms": [1]}},
@@ -254,5 +301,33 @@ mod tests {
         assert!(Record::all(&file).unwrap_err().to_string().contains("computed wrong"));
         fs::write(&file, golden("0.05").replace("\"format\": 1", "\"format\": 2")).unwrap();
         assert!(Record::all(&file).unwrap_err().to_string().contains("of form 2"));
+    }
+
+    #[test]
+    fn a_row_is_another_one_where_anything_differs_that_a_time_depends_on() {
+        let row = examples::run(1, &[1.0]).row();
+        assert_eq!(row.what, "tiny int8 (00), 16 of 64 patches of 640×480, neon, 4 threads");
+        let others: [fn(&mut Run); 5] = [
+            |run| run.kernels = "neon-dotprod".to_owned(),
+            |run| run.row.frame_px = [320, 240],
+            |run| run.row.model_sha256 = "01".to_owned(),
+            |run| run.row.device = "a GPU".to_owned(),
+            |run| run.threads = 1,
+        ];
+        for other in others {
+            let mut run = examples::run(1, &[1.0]);
+            other(&mut run);
+            assert_ne!(run.row(), row);
+        }
+    }
+
+    #[test]
+    fn a_run_of_no_commit_is_known_by_its_program() {
+        let mut run = examples::run(1, &[1.0]);
+        assert_eq!(run.built_from(), "abcdef0123456789");
+        run.commit = Some("abc-dirty".to_owned());
+        assert_eq!(run.built_from(), "abc-dirty 0123456789ab");
+        run.commit = None;
+        assert_eq!(run.built_from(), "program 0123456789ab");
     }
 }

@@ -18,8 +18,8 @@ use crate::workspace::Workspace;
 const BEGIN: &str = "<!-- `cargo ci bench report` writes this table -->";
 const END: &str = "<!-- to here -->";
 const README: &str = "README.md";
-/// A run that goes on for less says nothing of what lasts.
-const LEAST_SUSTAINED_SECONDS: f64 = 60.0;
+/// Digits of a commit's name in full.
+const COMMIT_DIGITS: usize = 40;
 
 /// Makes one page (HTML, nothing else to load) of all records, and writes the README's table.
 ///
@@ -79,9 +79,9 @@ fn with_table(text: &str, table: &str) -> anyhow::Result<String> {
     Ok(format!("{head}{BEGIN}\n\n{table}\n{END}{tail}"))
 }
 
-/// All runs of a row with one commit: what they say together.
+/// All runs of a row with one program, as far as its commit says which: what they say together.
 struct Point {
-    commit: String,
+    built_from: String,
     runs: Vec<Run>,
 }
 
@@ -99,11 +99,11 @@ impl Report {
             match record {
                 Record::Instructions(counted) => instructions.push(counted),
                 Record::Run(run) => {
-                    let commit = run.commit.clone().unwrap_or_else(|| "unknown".to_owned());
+                    let built_from = run.built_from();
                     let points = history.entry(run.row()).or_default();
-                    match points.iter_mut().find(|point| point.commit == commit) {
+                    match points.iter_mut().find(|point| point.built_from == built_from) {
                         Some(point) => point.runs.push(*run),
-                        None => points.push(Point { commit, runs: vec![*run] }),
+                        None => points.push(Point { built_from, runs: vec![*run] }),
                     }
                 }
             }
@@ -119,8 +119,12 @@ impl Report {
             let [lasting, memory, energy, error] = point.cells();
             let times = format!("{:.2} ms, {:.2} ms", point.p50_ms(), point.median(|run| run.frame.p99_ms));
             Some(format!(
-                "| {} | {} {} | {} of {} | {} | {times} | {lasting} | {memory} | {energy} | {error} |\n",
-                row.board, run.row.model, run.row.precision, run.row.visible, run.row.patches, run.threads
+                "| {} | {} | {} | {} ({}) | {times} | {lasting} | {memory} | {energy} | {error} |\n",
+                row.board,
+                run.row.model(),
+                run.row.looked_at(),
+                run.threads,
+                run.kernels
             ))
         });
         let head = "| board | model | patches | threads | frame p50, p99 | lasting | memory | energy | off by |\n\
@@ -168,7 +172,7 @@ impl Report {
             .filter(|(_, points)| points.len() > 1)
             .map(|(row, points)| {
                 let times: Vec<(String, [f64; 3])> =
-                    points.iter().map(|point| (short(&point.commit), point.spread_ms())).collect();
+                    points.iter().map(|point| (short(&point.built_from), point.spread_ms())).collect();
                 plot::history(&row.what, &times)
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
@@ -186,7 +190,7 @@ impl Report {
             figure { (PreEscaped(plot::rates(&rates)?)) figcaption { "Frames a second, by the median frame" } }
             div.wide { table {
                 thead { tr {
-                    @for name in ["row", "commit", "encoder", "frame p50, p95, p99, most, ms", "stages p50 ms", "cold start ms", "lasting", "memory", "energy", "off by"] {
+                    @for name in ["row", "commit", "frame p50, p95, p99, most, ms", "stages p50 ms", "cold start ms", "lasting", "memory", "energy", "off by"] {
                         th { (name) }
                     }
                 } }
@@ -213,26 +217,27 @@ impl Point {
 
     /// The rate that lasts, memory, energy, and how far from the golden answer.
     fn cells(&self) -> [String; 4] {
-        let lasting = self.runs.iter().filter(|run| run.sustained.seconds >= LEAST_SUSTAINED_SECONDS);
-        let lasting: Vec<f64> = lasting.map(|run| run.sustained.frames_per_s).collect();
+        let lasting: Vec<&Run> = self.runs.iter().filter(|run| run.lasts()).collect();
+        let rates: Vec<f64> = lasting.iter().map(|run| run.sustained.frames_per_s).collect();
         let memory: Vec<f64> = self.runs.iter().filter_map(|run| Some(run.peak_memory_bytes? as f64 / 1e6)).collect();
-        let energy = self.runs.iter().filter_map(|run| match &run.joules_per_frame {
+        let energy = lasting.iter().filter_map(|run| match &run.joules_per_frame {
             Energy::Measured { joules, sensor } => Some((*joules, sensor.clone())),
             Energy::Not(_) => None,
         });
         let energy: Vec<(f64, String)> = energy.collect();
+        let none = || "not measured".to_owned();
         let middle = |values: &[f64], shown: &dyn Fn(f64) -> String| {
-            if values.is_empty() { "not measured".to_owned() } else { shown(spread(values)[1]) }
+            if values.is_empty() { none() } else { shown(spread(values)[1]) }
         };
         [
-            middle(&lasting, &|rate| format!("{rate:.0} frames/s")),
+            middle(&rates, &|rate| format!("{rate:.0} frames/s")),
             middle(&memory, &|mb| format!("{mb:.0} MB")),
             match energy.first() {
                 Some((_, sensor)) => {
                     let joules = spread(&energy.iter().map(|(joules, _)| *joules).collect::<Vec<_>>())[1];
                     format!("{:.1} mJ ({sensor})", 1e3 * joules)
                 }
-                None => self.runs.iter().find_map(|run| run.joules_per_frame.reason()).unwrap_or_default().to_owned(),
+                None => self.runs.iter().find_map(|run| run.joules_per_frame.reason()).map_or_else(none, str::to_owned),
             },
             format!("{:.1e}", self.median(|run| run.golden.tokens_relative_error)),
         ]
@@ -244,8 +249,6 @@ impl Point {
             [|run| run.frame.p95_ms, |run| run.frame.p99_ms, |run| run.frame.max_ms];
         let [p95, p99, max] = percentiles.map(|of| self.median(of));
         let times = format!("{:.2}, {p95:.2}, {p99:.2}, {max:.2}", self.p50_ms());
-        let model: String =
-            self.runs.last().map_or_else(String::new, |run| run.row.model_sha256.chars().take(12).collect());
         let stages = self.runs.last().map(|run| {
             let stages =
                 run.stages.iter().map(|stage| format!("{} {:.2}", stage.stage.as_deref().unwrap_or(""), stage.p50_ms));
@@ -253,7 +256,7 @@ impl Point {
         });
         let cold = self.median(|run| run.cold_start.read_ms + run.cold_start.plan_ms + run.cold_start.first_answer_ms);
         html! { tr {
-            td { (what) } td { code { (short(&self.commit)) } } td { code { (model) } } td { (times) } td { (stages.unwrap_or_default()) }
+            td { (what) } td { code { (short(&self.built_from)) } } td { (times) } td { (stages.unwrap_or_default()) }
             td { (format!("{cold:.0}")) } td { (lasting) } td { (memory) } td { (energy) } td { (error) }
         } }
     }
@@ -279,8 +282,14 @@ fn of_instructions(counted: &Instructions) -> Markup {
     }
 }
 
-fn short(commit: &str) -> String {
-    commit.chars().take(9).collect()
+/// A commit's first digits, with what git says after them; another name as it is.
+fn short(built_from: &str) -> String {
+    let hash = built_from.bytes().take_while(u8::is_ascii_hexdigit).count();
+    if hash < COMMIT_DIGITS {
+        return built_from.to_owned();
+    }
+    let (hash, rest) = built_from.split_at(hash);
+    format!("{hash:.9}{rest}")
 }
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:76rem;margin:2rem auto;padding:0 1rem;color:#1c1c1e}\
@@ -325,9 +334,30 @@ mod tests {
     }
 
     #[test]
+    fn joules_are_those_of_runs_that_went_on() {
+        let runs = [(300.0, 0.002), (20.0, 0.001), (20.0, 0.001)].map(|(seconds, joules)| {
+            let mut run = run(1, &[8.0]);
+            run.sustained.seconds = seconds;
+            run.joules_per_frame = Energy::Measured { joules, sensor: "INA3221".to_owned() };
+            run
+        });
+        let energy = |runs: &[Run]| Point { built_from: String::new(), runs: runs.to_vec() }.cells()[2].clone();
+        assert_eq!(energy(&runs), "2.0 mJ (INA3221)");
+        assert_eq!(energy(&runs[1..]), "not measured");
+    }
+
+    #[test]
+    fn a_commit_is_short_and_whether_more_was_built_is_said() {
+        let commit = "0123456789abcdef0123456789abcdef01234567";
+        assert_eq!(short(commit), "012345678");
+        assert_eq!(short(&format!("{commit}-dirty")), "012345678-dirty");
+        assert_eq!(short("program 0123456789ab"), "program 0123456789ab");
+    }
+
+    #[test]
     fn a_table_takes_the_place_of_another() {
         let table = report().table();
-        assert!(table.contains("| Board <1> | tiny int8 | 16 of 64 | 4 | 8.00 ms, 3.00 ms | 100 frames/s | 1 MB | not measured | 1.0e-2 |"), "{table}");
+        assert!(table.contains("| Board <1> | tiny int8 (00) | 16 of 64 patches of 640×480 | 4 (neon) | 8.00 ms, 3.00 ms | 100 frames/s | 1 MB | not measured | 1.0e-2 |"), "{table}");
         let text = format!("a\n{BEGIN}\nold\n{END}\nb\n");
         let new = with_table(&text, "| new |\n").unwrap();
         assert_eq!(new, format!("a\n{BEGIN}\n\n| new |\n\n{END}\nb\n"));

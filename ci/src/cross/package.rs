@@ -7,8 +7,10 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
+use super::deb;
 use super::equal;
 use super::machine::{Cross, Machine};
+use super::tree::Tree;
 use crate::failures::Failures;
 use crate::process;
 use crate::tools;
@@ -16,12 +18,11 @@ use crate::venv;
 use crate::workspace::{Package, Workspace};
 
 /// The C library that a program may ask for: that of Ubuntu 20.04, which the oldest Jetsons that are looked after have.
-const GLIBC: [u32; 2] = [2, 31];
+pub const GLIBC: [u32; 2] = [2, 31];
 /// What a board's program is to be no larger than, its model in it; a PC's has more kernels, and more room.
 const MOST_BYTES: u64 = 25_000_000;
 /// Cameras are on in what is released.
 const FEATURES: &str = "v4l2";
-const MAINTAINER: &str = "The Glimpse authors <glimpse@example.org>";
 
 /// Builds what people install: for each machine an archive, a Debian package, a bill of materials, and checksums of all.
 ///
@@ -78,15 +79,16 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     Failures::unless_empty(failures)
 }
 
-struct Packing<'a> {
-    workspace: &'a Workspace,
-    cross: Cross,
-    version: String,
-    repository: String,
+/// What is packed for a machine.
+pub struct Packing<'a> {
+    pub workspace: &'a Workspace,
+    pub cross: Cross,
+    pub version: String,
+    pub repository: String,
     /// Seconds since 1970, of what is packed: the same sources make the same files.
-    epoch: String,
+    pub epoch: String,
     /// Where files lie as they are packed.
-    scratch: PathBuf,
+    pub scratch: PathBuf,
 }
 
 impl<'a> Packing<'a> {
@@ -129,7 +131,7 @@ impl<'a> Packing<'a> {
         let materials = self.bill_of_materials(out)?;
         let extras = self.extras(&program)?;
         let archive = self.archive(&program, &extras, &materials, out)?;
-        let deb = self.deb(&program, &extras, &materials, out)?;
+        let deb = deb::pack(&self, &program, &extras, &materials, out)?;
         sums(out, &[&archive, &deb, &materials], machine)?;
         Ok(Packed { machine, cross: self.cross, archive, deb, program_bytes })
     }
@@ -175,7 +177,7 @@ impl<'a> Packing<'a> {
             fs::write(folder.join(file), text).with_context(|| format!("writing {file}"))?;
         }
         let template = self.workspace.read("edge-apps/src/commands/install_service/unit.service")?;
-        fs::write(folder.join("glimpse@.service"), service(&String::from_utf8(template)?))
+        fs::write(folder.join("glimpse@.service"), deb::service(&String::from_utf8(template)?))
             .context("writing the unit")?;
         Ok(folder)
     }
@@ -206,53 +208,6 @@ impl<'a> Packing<'a> {
         command.arg(format!("--mtime=@{}", self.epoch)).arg("--file").arg(&archive);
         process::run(command.arg("--directory").arg(self.scratch.join("archive")).arg(&name))?;
         Ok(archive)
-    }
-
-    fn deb(&self, program: &Path, extras: &Path, materials: &Path, out: &Path) -> anyhow::Result<PathBuf> {
-        let tree = Tree(self.scratch.join("deb"));
-        tree.file(program, "usr/bin/glimpse", 0o755)?;
-        tree.folder(&extras.join("man"), "usr/share/man/man1")?;
-        for file in fs::read_dir(tree.0.join("usr/share/man/man1"))? {
-            process::run(Command::new("gzip").args(["-9n"]).arg(file?.path()))?;
-        }
-        for (file, to) in [
-            ("glimpse", "usr/share/bash-completion/completions/glimpse"),
-            ("_glimpse", "usr/share/zsh/vendor-completions/_glimpse"),
-            ("glimpse.fish", "usr/share/fish/vendor_completions.d/glimpse.fish"),
-            ("glimpse@.service", "usr/lib/systemd/system/glimpse@.service"),
-        ] {
-            tree.file(&extras.join(file), to, 0o644)?;
-        }
-        for (file, to) in DOCUMENTS {
-            tree.file(&self.workspace.root.join(file), &format!("usr/share/doc/glimpse/{to}"), 0o644)?;
-        }
-        tree.file(&self.workspace.root.join("CHANGELOG.md"), "usr/share/doc/glimpse/changelog", 0o644)?;
-        process::run(Command::new("gzip").arg("-9n").arg(tree.0.join("usr/share/doc/glimpse/changelog")))?;
-        tree.file(materials, "usr/share/doc/glimpse/materials.cdx.json", 0o644)?;
-        tree.text(&copyright(), "usr/share/doc/glimpse/copyright")?;
-        let installed_kib = tree.bytes()?.div_ceil(1024);
-        tree.text(&self.control(installed_kib), "DEBIAN/control")?;
-        let machine = self.cross.machine;
-        let deb = out.join(format!("glimpse_{}_{}.deb", self.version, machine.debian()));
-        // Ubuntu 20.04's dpkg reads xz, and not zstd
-        let mut command = Command::new("dpkg-deb");
-        command.args(["--build", "--root-owner-group", "-Zxz"]).arg(&tree.0).arg(&deb);
-        process::run(command.env("SOURCE_DATE_EPOCH", &self.epoch))?;
-        Ok(deb)
-    }
-
-    fn control(&self, installed_kib: u64) -> String {
-        let [major, minor] = GLIBC;
-        format!(
-            "Package: glimpse\nVersion: {}\nArchitecture: {}\nMaintainer: {MAINTAINER}\nInstalled-Size: {installed_kib}\n\
-             Depends: libc6 (>= {major}.{minor})\nRecommends: ca-certificates\nSuggests: ffmpeg, libvulkan1\nSection: graphics\n\
-             Priority: optional\nHomepage: {}\nDescription: masked autoencoders on cameras and small computers\n \
-             Features and reconstructions from camera frames, and what stands in\n front of a picture painted in, by a model that \
-             reads only the patches\n that it is shown. The model is inside the program.\n",
-            self.version,
-            self.cross.machine.debian(),
-            self.repository,
-        )
     }
 }
 
@@ -292,87 +247,12 @@ fn flags(workspace: &Workspace, cross: &Cross) -> Vec<String> {
 }
 
 /// What is read by people, and what it is called where it is installed.
-const DOCUMENTS: [(&str, &str); 4] = [
+pub const DOCUMENTS: [(&str, &str); 4] = [
     ("README.md", "README.md"),
     ("LICENSE-MIT", "LICENSE-MIT"),
     ("LICENSE-APACHE", "LICENSE-APACHE"),
     ("models/glimpse-tiny/CARD.md", "MODEL-CARD.md"),
 ];
-
-/// The unit for any config of `/etc/glimpse`.
-fn service(template: &str) -> String {
-    let unit = template
-        .replace("{name}", "glimpse-%i")
-        .replace("{repository}", "man:glimpse-camera(1)")
-        .replace("{program}", "/usr/bin/glimpse")
-        .replace("{config}", "/etc/glimpse/%i.toml")
-        .replace("{render}", "");
-    let rest = unit.split_once('\n').map_or("", |(_, rest)| rest);
-    format!(
-        "# systemctl enable --now glimpse@door runs `glimpse camera` with the options in /etc/glimpse/door.toml.\n{rest}"
-    )
-}
-
-fn copyright() -> String {
-    "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\nUpstream-Name: glimpse\n\n\
-     Files: *\nCopyright: 2026 the Glimpse authors\nLicense: MIT or Apache-2.0\nComment: both texts lie beside this file. The libraries \
-     in the program and their\n licences are listed in materials.cdx.json.\n\n\
-     Files: the model inside the program\nCopyright: 2026 the Glimpse authors, and those of the photographs that it was trained on\n\
-     License: CC-BY-SA-4.0\nComment: MODEL-CARD.md says what it was trained on.\n"
-        .to_owned()
-}
-
-/// A folder that is packed.
-struct Tree(PathBuf);
-
-impl Tree {
-    fn file(&self, from: &Path, to: &str, mode: u32) -> anyhow::Result<()> {
-        let to = self.0.join(to);
-        fs::create_dir_all(to.parent().unwrap_or(&self.0))
-            .with_context(|| format!("making the folder of {}", to.display()))?;
-        fs::copy(from, &to).with_context(|| format!("copying {} to {}", from.display(), to.display()))?;
-        set_mode(&to, mode)
-    }
-
-    fn folder(&self, from: &Path, to: &str) -> anyhow::Result<()> {
-        for entry in fs::read_dir(from).with_context(|| format!("reading {}", from.display()))? {
-            let entry = entry?;
-            self.file(&entry.path(), &format!("{to}/{}", entry.file_name().display()), 0o644)?;
-        }
-        Ok(())
-    }
-
-    fn text(&self, text: &str, to: &str) -> anyhow::Result<()> {
-        let to = self.0.join(to);
-        fs::create_dir_all(to.parent().unwrap_or(&self.0))
-            .with_context(|| format!("making the folder of {}", to.display()))?;
-        fs::write(&to, text).with_context(|| format!("writing {}", to.display()))?;
-        set_mode(&to, 0o644)
-    }
-
-    /// Bytes of all its files.
-    fn bytes(&self) -> anyhow::Result<u64> {
-        let (mut sum, mut folders) = (0, vec![self.0.clone()]);
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
-                let entry = entry?;
-                let about = entry.metadata()?;
-                if about.is_dir() { folders.push(entry.path()) } else { sum += about.len() }
-            }
-        }
-        Ok(sum)
-    }
-}
-
-#[cfg_attr(not(unix), expect(clippy::unnecessary_wraps, reason = "on Unix, it may fail"))]
-pub fn set_mode(path: &Path, mode: u32) -> anyhow::Result<()> {
-    #[cfg(unix)]
-    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode))
-        .with_context(|| format!("setting the mode of {}", path.display()))?;
-    #[cfg(not(unix))]
-    let _ = (path, mode);
-    Ok(())
-}
 
 /// The newest version of glibc's symbols that a program asks for.
 fn glibc_needed(program: &Path) -> anyhow::Result<[u32; 2]> {
@@ -407,16 +287,5 @@ mod tests {
         let said = "  0x0010:   Name: GLIBC_2.9  Flags: none\n  0x0020:   Name: GLIBC_2.28  Flags\n x@GLIBC_2.3.4";
         assert_eq!(glibc_in(said), Some([2, 28]));
         assert_eq!(glibc_in("nothing"), None);
-    }
-
-    #[test]
-    fn the_unit_has_no_gaps() {
-        let template = include_str!("../../../edge-apps/src/commands/install_service/unit.service");
-        let unit = service(template);
-        assert!(
-            !unit.contains('{') && unit.contains("ExecStart=/usr/bin/glimpse camera --config /etc/glimpse/%i.toml"),
-            "{unit}"
-        );
-        assert!(unit.contains("StateDirectory=glimpse-%i") && !unit.contains("install-service"), "{unit}");
     }
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::Context;
 
 use super::machine::{Cross, Machine};
-use super::package;
+use super::{package, tree};
 use crate::failures::Failures;
 use crate::process;
 use crate::workspace::Workspace;
@@ -96,7 +96,7 @@ fn wrapper(workspace: &Workspace, cross: &Cross, cpu: &str, program: &Path) -> a
     let words = cross.runner(cpu).join(" ");
     let text = format!("#!/bin/sh\nexec {words} '{}' \"$@\"\n", program.display());
     fs::write(&script, text).with_context(|| format!("writing {}", script.display()))?;
-    package::set_mode(&script, 0o755)?;
+    tree::set_mode(&script, 0o755)?;
     Ok(script)
 }
 

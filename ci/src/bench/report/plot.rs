@@ -4,7 +4,8 @@ use anyhow::anyhow;
 use plotters::prelude::*;
 
 const WIDTH: u32 = 900;
-const BAR: u32 = 34;
+/// A bar, with its name above it.
+const BAR: u32 = 48;
 const ACCENT: RGBColor = RGBColor(38, 102, 176);
 const INK: RGBColor = RGBColor(60, 60, 66);
 
@@ -20,14 +21,11 @@ pub fn rates(rows: &[(String, f64)]) -> anyhow::Result<String> {
         let area = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
         for (index, (name, rate)) in rows.iter().enumerate() {
             let top = (BAR * index as u32) as i32 + 5;
-            let (left, full) = (330, f64::from(WIDTH) - 330.0 - 110.0);
-            let right = left + (full * rate / most) as i32;
-            area.draw(&Text::new(name.clone(), (0, top + 7), ("sans-serif", 14).into_font().color(&INK)))
-                .map_err(said)?;
-            area.draw(&Rectangle::new([(left, top + 2), (right.max(left + 1), top + 24)], ACCENT.filled()))
-                .map_err(said)?;
+            let right = ((f64::from(WIDTH) - 110.0) * rate / most) as i32;
+            area.draw(&Text::new(name.clone(), (0, top), ("sans-serif", 14).into_font().color(&INK))).map_err(said)?;
+            area.draw(&Rectangle::new([(0, top + 18), (right.max(1), top + 38)], ACCENT.filled())).map_err(said)?;
             let value =
-                Text::new(format!("{rate:.1}"), (right + 8, top + 7), ("sans-serif", 14).into_font().color(&INK));
+                Text::new(format!("{rate:.1}"), (right + 8, top + 21), ("sans-serif", 14).into_font().color(&INK));
             area.draw(&value).map_err(said)?;
         }
         area.present().map_err(said)?;
