@@ -4,9 +4,11 @@
 
 mod common;
 
+use std::fs::File;
 use std::process::Command;
 
 use common::Place;
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use serde_json::Value;
 
 #[test]
@@ -47,9 +49,33 @@ fn a_full_disk_costs_rows_that_are_counted_and_no_other_output() {
     };
     assert_eq!(frames("whole.jsonl"), (0..600).collect::<Vec<_>>());
     assert_eq!(lost[5], 0);
-    let kept = if place.path("kept/a.jsonl").exists() { "kept/a.jsonl" } else { "kept/a.jsonl.part" };
-    let kept = frames(kept);
+    // under its own name, or the other
+    let there = |name: &str| if place.path(name).exists() { name.to_owned() } else { format!("{name}.part") };
+    let kept = frames(&there("kept/a.jsonl"));
     assert!(!kept.is_empty() && kept.is_sorted() && kept.len() < 600, "{kept:?}");
     // of what was written last, some may be there
     assert!(lost[0] > 0 && (600..630).contains(&(kept.len() as u64 + lost[0])), "{} kept, {lost:?}", kept.len());
+    // of a matrix, there is what both files have
+    let width = width(&std::fs::read_to_string(place.path("whole.jsonl")).unwrap());
+    let matrix = std::fs::metadata(place.path(&there("kept/b.npy"))).unwrap().len();
+    let kept = frames(&there("kept/b.npy.rows.jsonl")).len().min((matrix as usize - 128) / (width * 4)) as u64;
+    assert!(kept > 0 && lost[1] > 0 && (600..700).contains(&(kept + lost[1])), "{kept} kept, {lost:?}");
+    // all of a Parquet file, or none
+    let kept = File::open(place.path("kept/c.parquet"))
+        .map_or(0, |file| SerializedFileReader::new(file).unwrap().metadata().file_metadata().num_rows() as u64);
+    assert_eq!(kept + lost[2], 600, "{lost:?}");
+    let files = std::fs::read_dir(place.path("kept")).unwrap().map(|file| file.unwrap().file_name());
+    let files: Vec<String> = files.map(|file| file.into_string().unwrap()).collect();
+    assert!(files.iter().all(|file| file == "c.parquet" || !file.contains("parquet")), "{files:?}");
+    // and messages that are not lost are in the spool
+    let spool = "kept/spool/127-0-0-1-9-t";
+    let files = std::fs::read_dir(place.path(spool)).unwrap().map(|file| file.unwrap().file_name());
+    let kept: usize = files.map(|file| frames(&format!("{spool}/{}", file.into_string().unwrap())).len()).sum();
+    assert_eq!(kept as u64 + lost[4], 600, "{lost:?}");
+}
+
+/// How many numbers a row of these lines has.
+fn width(lines: &str) -> usize {
+    let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    first["features"].as_array().unwrap().len()
 }

@@ -12,10 +12,12 @@ pub const MOST_UNCONFIRMED: usize = 64;
 /// New messages that may wait in memory while there is a connection.
 const MOST_NEW: usize = 256;
 
-/// Messages in order, the oldest first: `unconfirmed`, then the rest of `taken`, then the spool, then `new`.
+/// Messages in order, the oldest first: `unconfirmed`, `again`, then the rest of `taken`, then the spool, then `new`.
 #[derive(Debug)]
 pub struct Delivery {
     unconfirmed: VecDeque<Unconfirmed>,
+    /// Those of a connection that broke, where the spool did not take them: they wait in memory.
+    again: VecDeque<Unconfirmed>,
     taken: Option<Taken>,
     spool: Spool,
     new: VecDeque<Vec<u8>>,
@@ -29,6 +31,14 @@ struct Unconfirmed {
     /// The number that it has in the protocol, once it was sent.
     id: Option<u16>,
     is_confirmed: bool,
+    /// Whether the file that was taken has it, and with it the next run.
+    is_on_disk: bool,
+}
+
+impl Unconfirmed {
+    fn new(message: Vec<u8>, is_on_disk: bool) -> Self {
+        Self { message, id: None, is_confirmed: false, is_on_disk }
+    }
 }
 
 impl Delivery {
@@ -38,31 +48,52 @@ impl Delivery {
     /// When that cannot be opened.
     pub fn new(folder: &Path, most_bytes: u64) -> Result<Self> {
         let spool = Spool::open(folder, most_bytes)?;
-        Ok(Self { unconfirmed: VecDeque::new(), taken: None, spool, new: VecDeque::new(), is_connected: false })
+        let (unconfirmed, again, new) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
+        Ok(Self { unconfirmed, again, taken: None, spool, new, is_connected: false })
     }
 
     /// Messages that were not confirmed yet.
     pub fn len(&self) -> u64 {
         let taken = self.taken.as_ref().map_or(0, |taken| taken.lines.len());
-        (self.unconfirmed.len() + taken + self.new.len()) as u64 + self.spool.len()
+        (self.unconfirmed.len() + self.again.len() + taken + self.new.len()) as u64 + self.spool.len()
     }
 
-    /// Adds a message: how many of the oldest were given up for it.
+    /// Those of them that end with this run: nothing but its memory has them.
+    pub fn in_memory(&self) -> u64 {
+        let sent = self.unconfirmed.iter().chain(&self.again);
+        let sent = sent.filter(|message| !message.is_confirmed && !message.is_on_disk).count();
+        (sent + self.new.len()) as u64
+    }
+
+    /// Messages that were given up for newer ones since this was asked for last.
+    pub fn given_up(&mut self) -> u64 {
+        self.spool.given_up()
+    }
+
+    /// Adds a message, for which the oldest may be given up.
     ///
     /// # Errors
-    /// When it cannot be kept.
-    pub fn add(&mut self, message: Vec<u8>) -> Result<u64> {
+    /// When it cannot be kept: it is lost, and no other.
+    pub fn add(&mut self, message: Vec<u8>) -> Result<()> {
         self.new.push_back(message);
-        if self.is_connected && self.new.len() <= MOST_NEW { Ok(0) } else { self.store() }
+        if self.is_connected && self.new.len() <= MOST_NEW {
+            return Ok(());
+        }
+        self.store().inspect_err(|_| {
+            // as many wait as before, or they would be more with each
+            self.new.pop_back();
+        })
     }
 
-    /// Puts what is new on the disk.
-    fn store(&mut self) -> Result<u64> {
-        let mut lost = 0;
+    /// Puts what is new on the disk, as far as that takes it.
+    fn store(&mut self) -> Result<()> {
         while let Some(message) = self.new.pop_front() {
-            lost += self.spool.add(&message)?;
+            if let Err(error) = self.spool.add(&message) {
+                self.new.push_front(message);
+                return Err(error);
+            }
         }
-        Ok(lost)
+        Ok(())
     }
 
     /// The next message to send, if the broker may have another one.
@@ -73,6 +104,17 @@ impl Delivery {
         if !self.is_connected || self.unconfirmed.len() >= MOST_UNCONFIRMED {
             return Ok(None);
         }
+        let next = match self.again.pop_front() {
+            Some(again) => Some(again),
+            None => self.next_unsent()?,
+        };
+        let message = next.as_ref().map(|next| next.message.clone());
+        self.unconfirmed.extend(next);
+        Ok(message)
+    }
+
+    /// The oldest message that no connection had yet.
+    fn next_unsent(&mut self) -> Result<Option<Unconfirmed>> {
         if self.taken.as_ref().is_none_or(|taken| taken.lines.is_empty()) {
             // the file that was taken goes when all of it is confirmed, and then the next is
             if self.taken.is_some() && !self.unconfirmed.is_empty() {
@@ -83,12 +125,10 @@ impl Delivery {
             }
             self.taken = self.spool.take()?;
         }
-        let from_disk = self.taken.as_mut().and_then(|taken| taken.lines.pop_front());
-        let message = if self.taken.is_some() { from_disk } else { self.new.pop_front() };
-        if let Some(message) = &message {
-            self.unconfirmed.push_back(Unconfirmed { message: message.clone(), id: None, is_confirmed: false });
-        }
-        Ok(message)
+        Ok(match &mut self.taken {
+            Some(taken) => taken.lines.pop_front().map(|message| Unconfirmed::new(message, true)),
+            None => self.new.pop_front().map(|message| Unconfirmed::new(message, false)),
+        })
     }
 
     /// A message was sent, the first of those that were not, with this number.
@@ -114,24 +154,19 @@ impl Delivery {
         self.is_connected = true;
     }
 
-    /// There is none: what was not confirmed is sent again by the next one. How many of the oldest were given up.
+    /// There is none: what was not confirmed is sent again by the next one. The oldest may be given up for it.
     ///
     /// # Errors
-    /// When that cannot be kept.
-    pub fn disconnected(&mut self) -> Result<u64> {
+    /// When the disk does not take all that is to be sent: the rest waits in memory, and is sent all the same.
+    pub fn disconnected(&mut self) -> Result<()> {
         self.is_connected = false;
-        let unconfirmed = self.unconfirmed.iter().filter(|message| !message.is_confirmed);
+        let unconfirmed = self.unconfirmed.drain(..).filter(|message| !message.is_confirmed);
+        let again = unconfirmed.map(|sent| Unconfirmed { id: None, ..sent }).chain(self.again.drain(..)).collect();
+        self.again = again;
         let rest = self.taken.iter().flat_map(|taken| &taken.lines);
-        let lines = unconfirmed.map(|message| &message.message).chain(rest).map(Vec::as_slice);
-        if let Err(error) = self.spool.put_back(self.taken.as_ref(), lines) {
-            // they wait in memory, and are sent again all the same
-            let unconfirmed = self.unconfirmed.drain(..).rev().filter(|message| !message.is_confirmed);
-            for Unconfirmed { message, .. } in unconfirmed {
-                self.new.push_front(message);
-            }
-            return Err(error);
-        }
-        self.unconfirmed.clear();
+        let lines = self.again.iter().map(|message| &message.message).chain(rest).map(Vec::as_slice);
+        self.spool.put_back(self.taken.as_ref(), lines)?;
+        self.again.clear();
         self.taken = None;
         self.store()
     }
@@ -190,7 +225,7 @@ mod tests {
                     }
                     2..5 => {
                         for _ in 0..random % 90 {
-                            assert_eq!(delivery.add(message(next)).unwrap(), 0);
+                            delivery.add(message(next)).unwrap();
                             next += 1;
                         }
                     }
@@ -206,7 +241,7 @@ mod tests {
                     }
                 }
             }
-            assert_eq!(delivery.len(), next - confirmed.len() as u64);
+            assert_eq!((delivery.len(), delivery.given_up()), (next - confirmed.len() as u64, 0));
             delivery.connected();
             loop {
                 let first = id;
@@ -238,10 +273,77 @@ mod tests {
         assert_eq!(send(&mut delivery, &mut id), [0, 1, 2, 3]);
         delivery.confirmed(1);
         std::fs::remove_dir_all(&spool).unwrap();
-        assert!(delivery.disconnected().is_err());
+        // once more while none of it was sent again
+        for _ in 0..2 {
+            assert!(delivery.disconnected().is_err());
+            assert_eq!((delivery.in_memory(), delivery.len()), (3, 3));
+        }
         delivery.connected();
         id = 1;
         assert_eq!(send(&mut delivery, &mut id), [1, 2, 3]);
+    }
+
+    #[test]
+    fn what_the_disk_does_not_take_back_is_sent_before_what_it_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = folder.path().join("spool");
+        let mut delivery = Delivery::new(&spool, 1 << 30).unwrap();
+        delivery.connected();
+        for number in 0..2 {
+            delivery.add(message(number)).unwrap();
+        }
+        let mut id = 1;
+        assert_eq!(send(&mut delivery, &mut id), [0, 1]);
+        // more than may wait in memory: all of it goes to the disk
+        let last = 2 + MOST_NEW as u64;
+        for number in 2..=last {
+            delivery.add(message(number)).unwrap();
+        }
+        let sent = send(&mut delivery, &mut id);
+        assert_eq!(sent, (2..MOST_UNCONFIRMED as u64).collect::<Vec<_>>());
+        let files = std::fs::read_dir(&spool).unwrap().map(|file| file.unwrap().path());
+        let taken = files.filter(|file| file.extension().is_some_and(|ending| ending == "jsonl")).min().unwrap();
+        // where it would be written anew is something else
+        std::fs::create_dir(taken.with_extension("part")).unwrap();
+        delivery.disconnected().unwrap_err();
+        // the file that was taken is where it was
+        assert_eq!((delivery.in_memory(), delivery.len()), (2, last + 1));
+        delivery.connected();
+        let mut all = Vec::new();
+        while all.len() as u64 <= last {
+            id = 1;
+            let sent = send(&mut delivery, &mut id);
+            assert!(!sent.is_empty(), "{all:?}");
+            all.extend(sent);
+            (1..id).for_each(|id| delivery.confirmed(id));
+        }
+        assert_eq!((all, delivery.len()), ((0..=last).collect(), 0));
+    }
+
+    #[test]
+    fn what_is_given_up_is_counted_whatever_comes_after() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = folder.path().join("spool");
+        let mut delivery = Delivery::new(&spool, 700 << 10).unwrap();
+        for number in 0..200 {
+            delivery.add(message(number)).unwrap();
+        }
+        assert_eq!((delivery.len(), delivery.given_up()), (200, 0));
+        delivery.connected();
+        for number in 200..450 {
+            delivery.add(message(number)).unwrap();
+        }
+        // the file that is written takes some more, and none can be begun
+        std::fs::remove_dir_all(&spool).unwrap();
+        delivery.disconnected().unwrap_err();
+        let given_up = delivery.given_up();
+        assert!(given_up > 0 && delivery.in_memory() > 0);
+        assert_eq!(given_up + delivery.len(), 450);
+        assert_eq!(delivery.given_up(), 0);
+        // and one that is new then is lost alone
+        let before = delivery.len();
+        delivery.add(message(450)).unwrap_err();
+        assert_eq!((delivery.given_up(), delivery.len()), (0, before));
     }
 
     #[test]

@@ -12,6 +12,16 @@ use super::rotate::Rotate;
 
 /// How many bytes wait to be written at most.
 const MOST_WAITING: usize = 1 << 16;
+/// How much of what a run that was killed left is looked at at a time.
+const BLOCK: u64 = 1 << 16;
+
+/// What of a file is whole after a run that was killed.
+#[derive(Debug, Clone, Copy)]
+pub enum Whole {
+    /// As far as the last line that has its end.
+    Lines,
+    All,
+}
 
 /// Where records go: a file under another name until it ends, or standard output.
 #[derive(Debug)]
@@ -42,7 +52,7 @@ impl Records {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn new(path: Option<&Path>, rotate: Option<Rotate>, whole: impl Fn(&[u8]) -> usize) -> Result<Self> {
+    pub fn new(path: Option<&Path>, rotate: Option<Rotate>, whole: Whole) -> Result<Self> {
         let Some(path) = path else { return Ok(Self::Stdout(io::stdout())) };
         let aside = aside(path);
         save_left_over(&aside, path, whole)?;
@@ -178,11 +188,16 @@ pub fn aside(path: &Path) -> PathBuf {
 
 /// The name with the first number that is free: `a.1.jsonl`.
 pub fn free(path: &Path) -> PathBuf {
+    free_where(path, |path| !path.exists())
+}
+
+/// The name with the first number that this says is free.
+pub fn free_where(path: &Path, is_free: impl Fn(&Path) -> bool) -> PathBuf {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let ending = path.extension().map_or_else(String::new, |ending| format!(".{}", ending.to_string_lossy()));
     let name = |number: u32| path.with_file_name(format!("{stem}.{number}{ending}"));
     let mut number = 1;
-    while name(number).exists() {
+    while !is_free(&name(number)) {
         number += 1;
     }
     name(number)
@@ -206,35 +221,49 @@ pub fn check_left_over(left: &File, path: &Path) -> Result<()> {
 }
 
 /// Gives what a run that was killed left a name of its own, less the record that it was stopped in.
-fn save_left_over(aside: &Path, path: &Path, whole: impl Fn(&[u8]) -> usize) -> Result<()> {
+fn save_left_over(aside: &Path, path: &Path, whole: Whole) -> Result<()> {
     let saving = || format!("saving what an earlier run left in {}", aside.display());
     let mut left = match OpenOptions::new().read(true).write(true).open(aside) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         left => left.with_context(saving)?,
     };
     check_left_over(&left, path)?;
-    let mut bytes = Vec::new();
-    left.read_to_end(&mut bytes).with_context(saving)?;
-    left.set_len(whole(&bytes) as u64).with_context(saving)?;
+    if let Whole::Lines = whole {
+        let end = end_of_lines(&mut left).with_context(saving)?;
+        left.set_len(end).with_context(saving)?;
+    }
     let free = free(path);
     fs::rename(aside, &free).with_context(saving)?;
     log::warn!("an earlier run was stopped while it wrote {}: what it wrote is in {}", path.display(), free.display());
     Ok(())
 }
 
+/// Where the last line ends that has an end, looked for from the file's end: it may be longer than there is memory.
+fn end_of_lines(file: &mut File) -> io::Result<u64> {
+    let mut block = vec![0; BLOCK as usize];
+    let mut end = file.metadata()?.len();
+    while end > 0 {
+        let begin = end.saturating_sub(BLOCK);
+        let block = &mut block[..(end - begin) as usize];
+        file.seek(SeekFrom::Start(begin))?;
+        file.read_exact(block)?;
+        if let Some(last) = block.iter().rposition(|&byte| byte == b'\n') {
+            return Ok(begin + last as u64 + 1);
+        }
+        end = begin;
+    }
+    Ok(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn whole_lines(bytes: &[u8]) -> usize {
-        bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1)
-    }
 
     #[test]
     fn a_file_is_there_when_it_is_whole_and_an_old_one_is_not_lost() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.jsonl");
-        let records = || Records::new(Some(&path), None, whole_lines);
+        let records = || Records::new(Some(&path), None, Whole::Lines);
         let mut file = records().unwrap();
         file.add(b"one\n").unwrap();
         file.keep().unwrap();
@@ -253,7 +282,7 @@ mod tests {
         let path = folder.path().join("a.jsonl");
         for number in 1..3 {
             fs::write(folder.path().join("a.jsonl.part"), format!("{number}\nhal")).unwrap();
-            Records::new(Some(&path), None, whole_lines).unwrap().finish(true).unwrap();
+            Records::new(Some(&path), None, Whole::Lines).unwrap().finish(true).unwrap();
             fs::remove_file(&path).unwrap();
             let saved = folder.path().join(format!("a.{number}.jsonl"));
             assert_eq!(fs::read_to_string(saved).unwrap(), format!("{number}\n"));
@@ -261,13 +290,49 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_the_last_line_is_found_wherever_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let block = BLOCK as usize;
+        for (lines, half) in
+            [(0, 0), (0, 1), (1, 0), (5, block - 1), (5, block), (5, block + 1), (block, 3 * block), (3 * block, 1)]
+        {
+            let mut text = vec![b'x'; lines + half];
+            if lines > 0 {
+                text[lines - 1] = b'\n';
+            }
+            fs::write(&path, text).unwrap();
+            assert_eq!(end_of_lines(&mut File::open(&path).unwrap()).unwrap(), lines as u64, "{lines} {half}");
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_a_killed_run_left_may_be_longer_than_there_is_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jsonl");
+        // a hole of a tebibyte
+        let hole = 1 << 40;
+        for (whole, kept) in [(Whole::Lines, hole + 1), (Whole::All, hole + 4)] {
+            let mut left = File::create(folder.path().join("a.jsonl.part")).unwrap();
+            left.seek(SeekFrom::Start(hole)).unwrap();
+            left.write_all(b"\nhal").unwrap();
+            drop(left);
+            Records::new(Some(&path), None, whole).unwrap().finish(false).unwrap();
+            let saved = folder.path().join("a.1.jsonl");
+            assert_eq!(fs::metadata(&saved).unwrap().len(), kept, "{whole:?}");
+            fs::remove_file(saved).unwrap();
+        }
+    }
+
+    #[test]
     fn a_file_that_another_run_writes_is_let_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.jsonl");
-        let mut first = Records::new(Some(&path), Some(Rotate::Bytes(1)), whole_lines).unwrap();
+        let mut first = Records::new(Some(&path), Some(Rotate::Bytes(1)), Whole::Lines).unwrap();
         for number in 0..2 {
             first.add(b"one\n").unwrap();
-            let refused = Records::new(Some(&path), None, whole_lines).unwrap_err();
+            let refused = Records::new(Some(&path), None, Whole::Lines).unwrap_err();
             assert!(refused.to_string().contains("another run"), "{number}: {refused}");
             first.rotate().unwrap();
         }

@@ -5,7 +5,7 @@ use jpeg_encoder::{ColorType, Encoder};
 use ndarray::Array3;
 use yuv::{YuvChromaSubsampling, YuvConversionMode, YuvPlanarImageMut, YuvRange, YuvStandardMatrix};
 
-use super::file::Records;
+use super::file::{Records, Whole};
 use super::output::{Kind, Output};
 use super::rotate::Rotate;
 use super::{Item, Sink};
@@ -27,7 +27,7 @@ impl Film {
     /// When the output cannot be begun.
     pub fn new(output: &Output, rotate: Option<Rotate>) -> Result<Self> {
         // players pass over half of a frame at the end
-        let records = Records::new(output.path(), rotate, <[u8]>::len)?;
+        let records = Records::new(output.path(), rotate, Whole::All)?;
         Ok(Self { kind: output.kind, records, begun: false, record: Vec::new() })
     }
 

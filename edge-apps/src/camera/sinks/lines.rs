@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Result;
 use serde::Serialize;
 
-use super::file::Records;
+use super::file::{Records, Whole};
 use super::output::Output;
 use super::rotate::Rotate;
 use super::{Item, Sink};
@@ -53,8 +53,7 @@ impl Lines {
     /// # Errors
     /// When the output cannot be begun.
     pub fn new(output: &Output, rotate: Option<Rotate>) -> Result<Self> {
-        let whole = |bytes: &[u8]| bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
-        Ok(Self { records: Records::new(output.path(), rotate, whole)?, line: Vec::new() })
+        Ok(Self { records: Records::new(output.path(), rotate, Whole::Lines)?, line: Vec::new() })
     }
 }
 

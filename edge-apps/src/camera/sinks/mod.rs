@@ -8,6 +8,7 @@
 //! | `lines.rs` | features as JSON, a line a frame |
 //! | `parquet.rs` | features as Parquet |
 //! | `npy.rs` | features as a matrix of `NumPy`'s |
+//! | `pair.rs` | both files of a matrix: their names, and what a run that was killed left |
 //! | `film.rs` | painted frames as MJPEG or Y4M |
 //! | `broker.rs` | where an MQTT broker is |
 //! | `mqtt.rs` | features to an MQTT broker |
@@ -25,6 +26,7 @@ mod lines;
 mod mqtt;
 mod npy;
 mod output;
+mod pair;
 mod parquet;
 mod rotate;
 #[cfg(feature = "mqtt")]
@@ -64,17 +66,24 @@ pub enum Item {
 /// What takes items, one after another.
 trait Sink: Send {
     /// # Errors
-    /// When it is not taken: it is lost, and what was taken before is not, unless the error is [`Dropped`].
+    /// When it is not taken: it is lost, and what was taken before is not, unless the error is [`Dropped`], which counts what
+    /// is.
     fn take(&mut self, item: &Item) -> Result<()>;
 
     /// Brings what was taken to where the power may go.
+    ///
+    /// # Errors
+    /// When that cannot be: it is tried again, but for what is lost, which is [`Dropped`].
     fn keep(&mut self) -> Result<()>;
 
     /// Ends it; what would be empty is not left behind by a run that failed.
+    ///
+    /// # Errors
+    /// When the last of it cannot be brought there; what is lost of it is [`Dropped`].
     fn finish(self: Box<Self>, succeeded: bool) -> Result<()>;
 }
 
-/// Items that were taken before, and were lost for the newest.
+/// Items that are lost, such as were taken before.
 #[derive(Debug, thiserror::Error)]
 #[error("{why}")]
 struct Dropped {
@@ -84,10 +93,18 @@ struct Dropped {
 
 impl Dropped {
     /// # Errors
-    /// When there are any.
-    #[cfg(feature = "mqtt")]
-    fn unless_none(count: u64, why: &'static str) -> Result<()> {
-        if count > 0 { Err(Self { count, why }.into()) } else { Ok(()) }
+    /// When there are any, or it was not done.
+    fn after(self, done: Result<()>) -> Result<()> {
+        match done {
+            done if self.count == 0 => done,
+            Ok(()) => Err(self.into()),
+            Err(error) => Err(error.context(self)),
+        }
+    }
+
+    /// How many an error says are lost.
+    fn count_in(error: &anyhow::Error) -> Option<u64> {
+        error.downcast_ref::<Self>().map(|dropped| dropped.count)
     }
 }
 
@@ -174,8 +191,16 @@ impl Running {
             return ([self.missed, 0], Err(anyhow!("{} broke down", self.output)));
         };
         let done = sink.finish(succeeded);
-        let lost_last = done.as_ref().err().and_then(|error| Some(error.downcast_ref::<Dropped>()?.count));
-        ([self.missed, lost + lost_last.unwrap_or(0)], done)
+        let lost = lost + done.as_ref().err().and_then(Dropped::count_in).unwrap_or(0);
+        let done = match done {
+            // given up for what is newer, which is no failure in the middle of a run either
+            Err(error) if error.is::<Dropped>() && error.chain().len() == 1 => {
+                log::warn!("{}: {error:#}; {lost} lost in all", self.output);
+                Ok(())
+            }
+            done => done,
+        };
+        ([self.missed, lost], done)
     }
 }
 
@@ -226,7 +251,7 @@ fn run(mut sink: Box<dyn Sink>, items: &mpsc::Receiver<Item>, name: &str) -> (Bo
                     if cause == Some(std::io::ErrorKind::BrokenPipe) {
                         break;
                     }
-                    lost += error.downcast_ref::<Dropped>().map_or(1, |dropped| dropped.count);
+                    lost += Dropped::count_in(&error).unwrap_or(1);
                     say(&error, lost);
                 }
             }
@@ -235,10 +260,64 @@ fn run(mut sink: Box<dyn Sink>, items: &mpsc::Receiver<Item>, name: &str) -> (Bo
         }
         if kept.elapsed() >= KEPT_EVERY {
             if let Err(error) = sink.keep() {
+                lost += Dropped::count_in(&error).unwrap_or(0);
                 say(&error, lost);
             }
             kept = Instant::now();
         }
     }
     (sink, lost)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    /// A frame's features.
+    pub fn item(frame: u64, features: Features) -> Item {
+        Item::Row(Arc::new(Row {
+            source: "test:0".to_owned(),
+            frame,
+            captured: SystemTime::now(),
+            model_sha256: "a".to_owned(),
+            preprocess_version: 1,
+            patches: vec![1, 2],
+            features,
+        }))
+    }
+
+    /// Loses three items whenever it keeps, and two at its end.
+    struct Losing {
+        /// What the end comes of.
+        cause: Option<&'static str>,
+    }
+
+    impl Sink for Losing {
+        fn take(&mut self, _: &Item) -> Result<()> {
+            std::thread::sleep(KEPT_EVERY);
+            Ok(())
+        }
+
+        fn keep(&mut self) -> Result<()> {
+            Dropped { count: 3, why: "no place" }.after(Err(anyhow!("full")))
+        }
+
+        fn finish(self: Box<Self>, _: bool) -> Result<()> {
+            Dropped { count: 2, why: "no place" }.after(self.cause.map_or(Ok(()), |cause| Err(anyhow!(cause))))
+        }
+    }
+
+    #[test]
+    fn what_is_lost_while_it_is_kept_and_at_the_end_is_counted() {
+        for (cause, succeeds) in [(None, true), (Some("full"), false)] {
+            let (give, items) = mpsc::sync_channel(MOST_WAITING);
+            give.send(item(0, Features::Row(vec![1.0]))).unwrap();
+            let thread = std::thread::spawn(move || run(Box::new(Losing { cause }), &items, "a"));
+            let running = Running { output: "a.jsonl".parse().unwrap(), give, thread, missed: 1 };
+            let (counts, done) = running.finish(true);
+            assert_eq!((counts, done.is_ok()), ([1, 5], succeeds), "{done:?}");
+        }
+    }
 }

@@ -25,6 +25,8 @@ const MOST_BYTES: usize = 64 << 20;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Why messages are given up.
+const IS_FULL: &str = "the spool is full: the oldest messages are given up";
 /// How long the last messages may take.
 const MOST_TO_FINISH: Duration = Duration::from_millis(500);
 
@@ -70,9 +72,11 @@ impl Sink for Mqtt {
         let Item::Row(row) = item else { return Ok(()) };
         let message = serde_json::to_vec(&**row)?;
         ensure!(message.len() <= MOST_BYTES, "a message of {} bytes is too large", message.len());
-        let lost = self.shared.lock().delivery.add(message)?;
+        let mut state = self.shared.lock();
+        state.delivery.add(message)?;
         self.shared.changed.notify_one();
-        Dropped::unless_none(lost, "the spool is full: the oldest messages are given up")
+        // for this one, or before it, when a connection broke
+        Dropped { count: state.delivery.given_up(), why: IS_FULL }.after(Ok(()))
     }
 
     fn keep(&mut self) -> Result<()> {
@@ -82,14 +86,16 @@ impl Sink for Mqtt {
     fn finish(self: Box<Self>, _: bool) -> Result<()> {
         self.shared.lock().finish_by = Some(Instant::now() + MOST_TO_FINISH);
         self.shared.changed.notify_one();
-        self.thread.join().map_err(|_| anyhow!("the connection broke down"))?;
-        let mut state = self.shared.lock();
-        state.delivery.disconnected()?;
-        let left = state.delivery.len();
+        let joined = self.thread.join().map_err(|_| anyhow!("the connection broke down"));
+        let delivery = &mut self.shared.lock().delivery;
+        let stored = delivery.disconnected().and_then(|()| delivery.keep().context("writing the spool"));
+        let in_memory = delivery.in_memory();
+        let left = delivery.len() - in_memory;
         if left > 0 {
             log::warn!("{left} messages were not taken yet: they are in the spool, and the next run sends them first");
         }
-        state.delivery.keep().context("writing the spool")
+        let why = if in_memory > 0 { "the spool does not take the last messages" } else { IS_FULL };
+        Dropped { count: delivery.given_up() + in_memory, why }.after(joined.and(stored))
     }
 }
 
@@ -245,4 +251,57 @@ fn options(broker: &Broker) -> Result<MqttOptions> {
         options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::new(tls))));
     }
     Ok(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Features;
+    use super::super::tests::item;
+    use super::*;
+
+    /// One whose broker is who the test plays.
+    fn mqtt(spool: &Path, most_bytes: u64) -> Mqtt {
+        let delivery = Delivery::new(spool, most_bytes).unwrap();
+        let shared = Shared { state: Mutex::new(State { delivery, finish_by: None }), changed: Notify::new() };
+        Mqtt { shared: Arc::new(shared), thread: std::thread::spawn(|| ()) }
+    }
+
+    fn frame(number: u64) -> Item {
+        item(number, Features::Row(vec![0.5; 1000]))
+    }
+
+    #[test]
+    fn what_a_connection_that_breaks_costs_is_counted_with_the_next_message_or_at_the_end() {
+        for is_last in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut mqtt = mqtt(folder.path(), 400 << 10);
+            mqtt.shared.lock().delivery.connected();
+            for number in 0..200 {
+                mqtt.take(&frame(number)).unwrap();
+            }
+            let shared = Arc::clone(&mqtt.shared);
+            shared.lock().delivery.disconnected().unwrap();
+            let (taken, told) =
+                if is_last { (200, Box::new(mqtt).finish(true)) } else { (201, mqtt.take(&frame(200))) };
+            let (left, error) = (shared.lock().delivery.len(), told.unwrap_err());
+            assert_eq!(Dropped::count_in(&error), Some(taken - left), "{error:#}");
+            assert!(error.to_string().contains("the spool is full"), "{error:#}");
+        }
+    }
+
+    #[test]
+    fn what_the_disk_does_not_take_at_the_end_is_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = folder.path().join("spool");
+        let mut mqtt = mqtt(&spool, 1 << 30);
+        mqtt.shared.lock().delivery.connected();
+        for number in 0..100 {
+            mqtt.take(&frame(number)).unwrap();
+        }
+        while mqtt.shared.lock().delivery.next().unwrap().is_some() {}
+        std::fs::remove_dir_all(&spool).unwrap();
+        let error = Box::new(mqtt).finish(true).unwrap_err();
+        assert_eq!(Dropped::count_in(&error), Some(100), "{error:#}");
+        assert!(error.chain().len() > 1, "{error:#}");
+    }
 }

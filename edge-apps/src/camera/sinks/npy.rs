@@ -1,19 +1,20 @@
 //! Features as a matrix of `NumPy`'s, and beside it a file that says what each row is of: `a.npy` and `a.npy.rows.jsonl`.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
-use super::file::{aside, check_left_over, create, free};
+use super::file::{aside, create};
 use super::lines::{Features, Row};
 use super::output::Output;
+use super::pair::{bytes, free_for_both, name, save_left_over, set_frames};
 use super::rotate::Rotate;
-use super::{Item, Sink};
-use crate::features::npy::{companion, header, shape_in};
+use super::{Dropped, Item, Sink};
+use crate::features::npy::companion;
 
 /// How many bytes wait to be written at most.
 const MOST_WAITING: usize = 1 << 16;
@@ -68,15 +69,16 @@ impl Npy {
         Ok(Self { path, rotate, open: None })
     }
 
+    /// # Errors
+    /// When that cannot be: it goes on being written.
     fn end(&mut self) -> Result<()> {
-        let Some(mut open) = self.open.take() else { return Ok(()) };
-        let path = if self.rotate.is_some() { free(&self.path) } else { self.path.clone() };
+        let Some(open) = &mut self.open else { return Ok(()) };
+        let path = if self.rotate.is_some() { free_for_both(&self.path) } else { self.path.clone() };
         let writing = || format!("writing {}", path.display());
-        open.write().with_context(writing)?;
-        set_frames(&mut open.matrix, open.frames, &open.shape).with_context(writing)?;
-        open.matrix.sync_all().with_context(writing)?;
-        open.rows.sync_all().with_context(writing)?;
-        name(&self.path, &path).with_context(writing)
+        open.end().with_context(writing)?;
+        name(&self.path, &path).with_context(writing)?;
+        self.open = None;
+        Ok(())
     }
 }
 
@@ -121,6 +123,16 @@ impl Open {
         self.waiting.lines.clear();
         Ok(())
     }
+
+    /// Writes all of it, and how much it is.
+    fn end(&mut self) -> io::Result<()> {
+        self.write()?;
+        // the header is not where more rows would go
+        self.is_torn = true;
+        set_frames(&mut self.matrix, self.frames, &self.shape)?;
+        self.matrix.sync_all()?;
+        self.rows.sync_all()
+    }
 }
 
 impl Sink for Npy {
@@ -159,7 +171,10 @@ impl Sink for Npy {
     }
 
     fn finish(mut self: Box<Self>, _: bool) -> Result<()> {
-        self.end()
+        let ended = self.end();
+        // the rest is there under its other name
+        let lost = self.open.map_or(0, |open| open.waiting.frames);
+        Dropped { count: lost, why: "writing the last of it" }.after(ended)
     }
 }
 
@@ -193,77 +208,14 @@ impl Features {
     }
 }
 
-/// The bytes of a matrix of so many frames, its header among them.
-fn bytes(frames: u64, shape: &[usize]) -> u64 {
-    header(&whole(frames, shape)).len() as u64 + frames * (shape.iter().product::<usize>() * size_of::<f32>()) as u64
-}
-
-fn whole(frames: u64, shape: &[usize]) -> Vec<usize> {
-    [&[frames as usize], shape].concat()
-}
-
-/// Writes a header for so many frames, which is as long for any number of them.
-fn set_frames(matrix: &mut File, frames: u64, shape: &[usize]) -> io::Result<()> {
-    matrix.seek(SeekFrom::Start(0))?;
-    matrix.write_all(&header(&whole(frames, shape)))
-}
-
-/// Gives both files their names: the matrix last, so that where it is, both are.
-fn name(from: &Path, to: &Path) -> io::Result<()> {
-    fs::rename(aside(&companion(from)), companion(to))?;
-    fs::rename(aside(from), to)
-}
-
-/// Gives what a run that was killed left names of its own: as many rows as both files have.
-fn save_left_over(path: &Path) -> Result<()> {
-    let aside_path = aside(path);
-    let saving = || format!("saving what an earlier run left in {}", aside_path.display());
-    let mut matrix = match OpenOptions::new().read(true).write(true).open(&aside_path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        left => left.with_context(saving)?,
-    };
-    check_left_over(&matrix, path)?;
-    let mut text = vec![0; header(&[0]).len()];
-    let shape = matrix.read_exact(&mut text).ok().and_then(|()| shape_in(&text));
-    let Some((_, shape)) = shape.as_deref().and_then(|shape| shape.split_first()) else {
-        bail!("{} is not what an earlier run would leave; move it away", aside_path.display());
-    };
-    let rows = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(aside(&companion(path)));
-    let rows = rows.with_context(saving)?;
-    let row_bytes = (bytes(1, shape) - bytes(0, shape)).max(1);
-    let in_matrix = matrix.metadata()?.len().saturating_sub(bytes(0, shape)) / row_bytes;
-    let (mut frames, mut line_bytes, mut line) = (0, 0, Vec::new());
-    let mut lines = BufReader::new(&rows);
-    while frames < in_matrix && lines.read_until(b'\n', &mut line)? > 0 && line.ends_with(b"\n") {
-        (frames, line_bytes) = (frames + 1, line_bytes + line.len() as u64);
-        line.clear();
-    }
-    matrix.set_len(bytes(frames, shape)).with_context(saving)?;
-    rows.set_len(line_bytes).with_context(saving)?;
-    set_frames(&mut matrix, frames, shape).with_context(saving)?;
-    let free = free(path);
-    name(path, &free).with_context(saving)?;
-    log::warn!("an earlier run was stopped while it wrote {}: what it wrote is in {}", path.display(), free.display());
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
+    use std::fs::{self, OpenOptions};
+    use std::time::Duration;
 
+    use super::super::tests::item;
     use super::*;
-
-    fn item(frame: u64, features: Features) -> Item {
-        Item::Row(std::sync::Arc::new(Row {
-            source: "test:0".to_owned(),
-            frame,
-            captured: SystemTime::now(),
-            model_sha256: "a".to_owned(),
-            preprocess_version: 1,
-            patches: vec![1, 2],
-            features,
-        }))
-    }
+    use crate::features::npy::shape_in;
 
     #[test]
     fn what_a_killed_run_left_has_the_rows_that_both_files_have() {
@@ -294,5 +246,62 @@ mod tests {
         assert_eq!(saved.len() as u64, bytes(rows as u64, &[5]));
         assert_eq!(saved[saved.len() - 4..], ((rows - 1) as f32).to_le_bytes());
         assert!(!path.exists());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn rows_that_a_full_disk_does_not_take_at_the_end_are_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let output: Output = folder.path().join("a.npy").display().to_string().parse().unwrap();
+        let mut npy = Npy::new(&output, None).unwrap();
+        let frame = |frame: u64| item(frame, Features::Row(vec![frame as f32; 5]));
+        npy.take(&frame(0)).unwrap();
+        npy.keep().unwrap();
+        for number in 1..4 {
+            npy.take(&frame(number)).unwrap();
+        }
+        npy.open.as_mut().unwrap().matrix = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let error = Box::new(npy).finish(true).unwrap_err();
+        // the first is in the file
+        assert_eq!(Dropped::count_in(&error), Some(3), "{error:#}");
+        assert!(format!("{error:#}").contains("No space left"), "{error:#}");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_ended_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.npy");
+        let output: Output = path.display().to_string().parse().unwrap();
+        let mut npy = Npy::new(&output, Some(Rotate::Time(Duration::ZERO))).unwrap();
+        let frame = |frame: u64| item(frame, Features::Row(vec![frame as f32; 5]));
+        npy.take(&frame(0)).unwrap();
+        // no lines that could have their name
+        let (lines, away) = (aside(&companion(&path)), folder.path().join("away"));
+        fs::rename(&lines, &away).unwrap();
+        npy.keep().unwrap_err();
+        fs::rename(&away, &lines).unwrap();
+        npy.take(&frame(1)).unwrap();
+        npy.keep().unwrap();
+        assert!(npy.open.is_none());
+        let saved = fs::read(folder.path().join("a.1.npy")).unwrap();
+        assert_eq!((shape_in(&saved), saved.len() as u64), (Some(vec![2, 5]), bytes(2, &[5])));
+        assert_eq!(
+            saved[saved.len() - 40..],
+            [0.0_f32.to_le_bytes().repeat(5), 1.0_f32.to_le_bytes().repeat(5)].concat()
+        );
+    }
+
+    #[test]
+    fn a_row_after_one_that_found_no_space_to_begin_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.npy");
+        let output: Output = path.display().to_string().parse().unwrap();
+        let mut npy = Npy::new(&output, None).unwrap();
+        // as it is left where there is no space for a header
+        drop(create(&aside(&path)).unwrap());
+        drop(create(&aside(&companion(&path))).unwrap());
+        npy.take(&item(0, Features::Row(vec![1.0; 5]))).unwrap();
+        Box::new(npy).finish(true).unwrap();
+        assert_eq!(shape_in(&fs::read(&path).unwrap()), Some(vec![1, 5]));
     }
 }

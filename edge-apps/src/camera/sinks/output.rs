@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::broker::Broker;
+use crate::camera::logins::without_login;
 use crate::features::npy::companion;
 
 /// What is written.
@@ -102,8 +103,9 @@ impl FromStr for Output {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "`{text}` says not what to write: let it end in .jsonl, .parquet, .npy, .mjpeg or .y4m, or begin with jsonl:, mjpeg: \
-                 or y4m:, such as y4m:- for standard output, or be mqtt://broker.example.org/topic or zenoh:key"
+                "`{}` says not what to write: let it end in .jsonl, .parquet, .npy, .mjpeg or .y4m, or begin with jsonl:, mjpeg: \
+                 or y4m:, such as y4m:- for standard output, or be mqtt://broker.example.org/topic or zenoh:key",
+                without_login(text)
             )
         };
         if text.starts_with("mqtt://") || text.starts_with("mqtts://") {
@@ -148,7 +150,8 @@ fn zenoh_key(key: &str) -> Result<String, String> {
         Ok(key.to_owned())
     } else {
         Err(format!(
-            "`{key}` is no key that can be published to: words between slashes, without * $ # ?, such as zenoh:cameras/door"
+            "`{}` is no key that can be published to: words between slashes, without * $ # ?, such as zenoh:cameras/door",
+            without_login(key)
         ))
     }
 }
@@ -184,6 +187,10 @@ mod tests {
         }
         for text in ["", "a", "a.txt", "y4m:", "npy:"] {
             assert!(text.parse::<Output>().unwrap_err().contains(".jsonl"), "{text}");
+        }
+        for text in ["mqtt//me:secret@host/t", "mqt://me:secret@host/t", "zenoh:tcp://me:secret@host/*"] {
+            let refused = text.parse::<Output>().unwrap_err();
+            assert!(refused.contains("@host/") && !refused.contains("secret"), "{refused}");
         }
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use arrow_array::builder::{
     FixedSizeListBuilder, Float32Builder, Int32Builder, Int64Builder, ListBuilder, StringBuilder,
     TimestampMicrosecondBuilder,
@@ -23,10 +23,12 @@ use super::file::{aside, check_left_over, create, free};
 use super::lines::{Features, Row};
 use super::output::Output;
 use super::rotate::Rotate;
-use super::{Item, Sink};
+use super::{Dropped, Item, Sink};
 
 /// Rows that are held until they are written.
 const MOST_ROWS: usize = 4096;
+/// How much of a file is held in memory: a group of rows goes to the disk when it has about so much in it.
+const MOST_GROUP_BYTES: usize = 8 << 20;
 
 /// A file, and the rows that wait for it.
 pub struct Parquet {
@@ -40,6 +42,8 @@ struct Open {
     writer: ArrowWriter<File>,
     begun: Instant,
     rows: Rows,
+    /// All that went into it: none can be read before it has its end.
+    frames: u64,
 }
 
 /// Rows, column by column.
@@ -70,26 +74,42 @@ impl Parquet {
         Ok(Self { path, rotate, open: None })
     }
 
+    /// # Errors
+    /// When that cannot be, which is [`Dropped`], unless it is whole and cannot have its name.
     fn end(&mut self) -> Result<()> {
-        let Some(mut open) = self.open.take() else { return Ok(()) };
+        let Some(open) = self.open.take() else { return Ok(()) };
         let path = if self.rotate.is_some() { free(&self.path) } else { self.path.clone() };
         let writing = || format!("writing {}", path.display());
-        open.write().with_context(writing)?;
-        open.writer.into_inner().with_context(writing)?.sync_all().with_context(writing)?;
+        let frames = open.frames;
+        open.end().map_err(|error| self.give_up(frames, error.context(writing())))?;
         fs::rename(aside(&self.path), &path).with_context(writing)
+    }
+
+    /// Removes a file whose writer failed: it can have no end any more, and the space is wanted.
+    fn give_up(&self, frames: u64, error: Error) -> Error {
+        // one that cannot be removed is put aside when the next begins
+        let _ = fs::remove_file(aside(&self.path));
+        error.context(Dropped { count: frames, why: "all rows of a Parquet file that cannot be ended are given up" })
     }
 }
 
 impl Open {
     /// Begins a file with the columns of a row.
     fn new(path: &Path, row: &Row) -> Result<Self> {
-        let mut rows = Rows::new(row);
-        let schema = rows.batch()?.schema();
-        let properties = WriterProperties::builder().set_compression(Compression::UNCOMPRESSED).build();
         // of a file that could not be ended, if there is one
         put_left_over_aside(path)?;
-        let file = create(&aside(path))?;
-        Ok(Self { writer: ArrowWriter::try_new(file, schema, Some(properties))?, begun: Instant::now(), rows })
+        Self::begin(create(&aside(path))?, row)
+    }
+
+    fn begin(file: File, row: &Row) -> Result<Self> {
+        let mut rows = Rows::new(row);
+        let schema = rows.batch()?.schema();
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::UNCOMPRESSED)
+            .set_max_row_group_bytes(Some(MOST_GROUP_BYTES))
+            .build();
+        let writer = ArrowWriter::try_new(file, schema, Some(properties))?;
+        Ok(Self { writer, begun: Instant::now(), rows, frames: 0 })
     }
 
     /// Gives the rows to the writer.
@@ -98,6 +118,11 @@ impl Open {
             self.writer.write(&self.rows.batch()?)?;
         }
         Ok(())
+    }
+
+    fn end(mut self) -> Result<()> {
+        self.write()?;
+        Ok(self.writer.into_inner()?.sync_all()?)
     }
 }
 
@@ -187,7 +212,14 @@ impl Sink for Parquet {
         };
         let open = self.open.insert(open);
         open.rows.add(row);
-        if open.rows.count >= MOST_ROWS { open.write() } else { Ok(()) }
+        open.frames += 1;
+        if open.rows.count < MOST_ROWS {
+            return Ok(());
+        }
+        open.write().map_err(|error| {
+            let frames = self.open.take().map_or(0, |open| open.frames);
+            self.give_up(frames, error)
+        })
     }
 
     fn keep(&mut self) -> Result<()> {
@@ -218,4 +250,83 @@ fn put_left_over_aside(path: &Path) -> Result<()> {
         broken.display()
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use parquet::file::reader::{FileReader as _, SerializedFileReader};
+
+    use super::super::tests::item;
+    use super::*;
+
+    /// A frame's worth of numbers that repeat nowhere.
+    fn tokens(frame: u64, count: usize, width: usize) -> Item {
+        let number = |at: usize| (frame as usize * count * width + at) as f32;
+        let rows = (0..count).map(|token| (0..width).map(|at| number(token * width + at)).collect());
+        item(frame, Features::Tokens(rows.collect()))
+    }
+
+    fn sink(folder: &tempfile::TempDir) -> Parquet {
+        let output: Output = folder.path().join("a.parquet").display().to_string().parse().unwrap();
+        Parquet::new(&output, None).unwrap()
+    }
+
+    #[test]
+    fn no_more_than_a_group_of_rows_is_held_in_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut parquet = sink(&folder);
+        let (frames, count, width) = (100, 256, 256);
+        for frame in 0..frames {
+            parquet.take(&tokens(frame, count, width)).unwrap();
+            let held = parquet.open.as_ref().unwrap().writer.memory_size();
+            assert!(held < 2 * MOST_GROUP_BYTES, "{held}");
+        }
+        let written = fs::metadata(folder.path().join("a.parquet.part")).unwrap().len();
+        assert!(written > 2 * MOST_GROUP_BYTES as u64, "{written}");
+        Box::new(parquet).finish(true).unwrap();
+        let reader = SerializedFileReader::new(File::open(folder.path().join("a.parquet")).unwrap()).unwrap();
+        assert_eq!(reader.metadata().file_metadata().num_rows() as usize, frames as usize * count);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn rows_of_a_file_that_cannot_be_written_are_counted_and_it_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut parquet = sink(&folder);
+        let full = |first: &Item| {
+            let Item::Row(row) = first else { panic!("a row") };
+            create(&folder.path().join("a.parquet.part")).unwrap();
+            Open::begin(fs::OpenOptions::new().write(true).open("/dev/full").unwrap(), row).unwrap()
+        };
+        let is_empty = || fs::read_dir(folder.path()).unwrap().count() == 0;
+        // in the middle, when there is a group of rows to write
+        parquet.open = Some(full(&tokens(0, 256, 256)));
+        let mut taken = (0..100).map(|frame| (frame, parquet.take(&tokens(frame, 256, 256))));
+        let (frame, refused) = taken.find(|(_, taken)| taken.is_err()).unwrap();
+        let error = refused.unwrap_err();
+        assert_eq!(Dropped::count_in(&error), Some(frame + 1), "{error:#}");
+        assert!(format!("{error:#}").contains("No space left"), "{error:#}");
+        assert!(parquet.open.is_none() && is_empty());
+        // at the end
+        parquet.open = Some(full(&tokens(0, 2, 3)));
+        for frame in 0..5 {
+            parquet.take(&tokens(frame, 2, 3)).unwrap();
+        }
+        let error = Box::new(parquet).finish(true).unwrap_err();
+        assert_eq!(Dropped::count_in(&error), Some(5), "{error:#}");
+        assert!(is_empty());
+    }
+
+    #[test]
+    fn a_whole_file_that_cannot_have_its_name_is_not_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut parquet = sink(&folder);
+        parquet.take(&tokens(0, 2, 3)).unwrap();
+        // a file does not take the place of a folder
+        fs::create_dir(folder.path().join("a.parquet")).unwrap();
+        let error = Box::new(parquet).finish(true).unwrap_err();
+        assert_eq!(Dropped::count_in(&error), None, "{error:#}");
+        let reader = SerializedFileReader::new(File::open(folder.path().join("a.parquet.part")).unwrap()).unwrap();
+        assert_eq!(reader.metadata().file_metadata().num_rows(), 2);
+    }
 }

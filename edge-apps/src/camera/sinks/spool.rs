@@ -28,6 +28,8 @@ pub struct Spool {
     next: u64,
     /// The last segment's file, while it is written.
     open: Option<File>,
+    /// Lines that were given up for newer ones, and were not asked for yet.
+    given_up: u64,
     /// Held while this spool is: nobody else uses the folder.
     _lock: File,
 }
@@ -77,7 +79,15 @@ impl Spool {
         }
         segments.sort_by_key(|segment| segment.number);
         let next = segments.last().map_or(FIRST, |last: &Segment| last.number + 1);
-        Ok(Self { folder: folder.to_owned(), most_bytes, segments: segments.into(), next, open: None, _lock: lock })
+        Ok(Self {
+            folder: folder.to_owned(),
+            most_bytes,
+            segments: segments.into(),
+            next,
+            open: None,
+            given_up: 0,
+            _lock: lock,
+        })
     }
 
     /// Lines that wait.
@@ -85,11 +95,18 @@ impl Spool {
         self.segments.iter().map(|segment| segment.lines).sum()
     }
 
-    /// Adds a line behind all others: how many of the oldest were given up for it.
+    /// Lines that were given up for newer ones since this was asked for last.
+    pub fn given_up(&mut self) -> u64 {
+        std::mem::take(&mut self.given_up)
+    }
+
+    /// Adds a line behind all others, for which the oldest may be given up.
     ///
     /// # Errors
-    /// When it cannot be written.
-    pub fn add(&mut self, line: &[u8]) -> Result<u64> {
+    /// When it cannot be written: it is not there then.
+    pub fn add(&mut self, line: &[u8]) -> Result<()> {
+        let record = [line, b"\n"].concat();
+        self.make_room(record.len() as u64)?;
         let writing = || format!("writing to the spool {}", self.folder.display());
         if self.open.is_none() || self.segments.back().is_none_or(|last| last.bytes >= SEGMENT_BYTES) {
             let number = self.next;
@@ -97,8 +114,7 @@ impl Spool {
             self.segments.push_back(Segment { number, bytes: 0, lines: 0 });
             self.next += 1;
         }
-        let (Some(file), Some(last)) = (&mut self.open, self.segments.back_mut()) else { return Ok(0) };
-        let record = [line, b"\n"].concat();
+        let (Some(file), Some(last)) = (&mut self.open, self.segments.back_mut()) else { return Ok(()) };
         if let Err(error) = file.write_all(&record) {
             // half of a line would spoil the next: where it cannot be taken back, that goes to a file of its own
             let whole = last.bytes;
@@ -115,13 +131,18 @@ impl Spool {
         }
         last.bytes += record.len() as u64;
         last.lines += 1;
-        let mut lost = 0;
-        while self.bytes() > self.most_bytes && self.segments.len() > 1 {
-            let Some(oldest) = self.segments.pop_front() else { break };
-            lost += oldest.lines;
+        Ok(())
+    }
+
+    /// Gives up the oldest, for a line of so many bytes.
+    fn make_room(&mut self, bytes: u64) -> Result<()> {
+        while self.bytes() + bytes > self.most_bytes && self.segments.len() > 1 {
+            let Some(&oldest) = self.segments.front() else { break };
             self.delete(oldest)?;
+            self.segments.pop_front();
+            self.given_up += oldest.lines;
         }
-        Ok(lost)
+        Ok(())
     }
 
     /// The oldest lines, if there are some.
@@ -170,7 +191,11 @@ impl Spool {
             fs::rename(&aside, &path)
         };
         if count > 0 {
-            write().with_context(|| format!("writing to the spool {}", self.folder.display()))?;
+            write().with_context(|| {
+                // half of it takes space that is wanted
+                let _ = fs::remove_file(&aside);
+                format!("writing to the spool {}", self.folder.display())
+            })?;
             self.segments.push_front(Segment { number, bytes: text.len() as u64, lines: count });
         } else if let Some(taken) = taken {
             self.remove(taken)?;
@@ -196,7 +221,11 @@ impl Spool {
 
     fn delete(&self, segment: Segment) -> Result<()> {
         let path = self.path(segment.number);
-        fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))
+        match fs::remove_file(&path) {
+            // somebody else did
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed.with_context(|| format!("removing {}", path.display())),
+        }
     }
 }
 
@@ -225,8 +254,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut spool = Spool::open(folder.path(), 1 << 30).unwrap();
         for number in 0..100 {
-            assert_eq!(spool.add(&line(number)).unwrap(), 0);
+            spool.add(&line(number)).unwrap();
         }
+        assert_eq!(spool.given_up(), 0);
         let said = Spool::open(folder.path(), 1).unwrap_err().to_string();
         assert!(said.contains("another run"), "{said}");
         drop(spool);
@@ -281,7 +311,11 @@ mod tests {
     fn too_much_costs_the_oldest() {
         let folder = tempfile::tempdir().unwrap();
         let mut spool = Spool::open(folder.path(), 1 << 20).unwrap();
-        let lost: u64 = (0..300).map(|number| spool.add(&line(number)).unwrap()).sum();
+        for number in 0..300 {
+            spool.add(&line(number)).unwrap();
+            assert!(spool.bytes() <= 1 << 20);
+        }
+        let lost = spool.given_up();
         let kept = drained(&mut spool);
         assert!(lost > 0 && kept.len() as u64 + lost == 300, "{lost}");
         assert_eq!(kept, (lost..300).collect::<Vec<_>>());

@@ -31,7 +31,11 @@ pub struct Zenoh {
 
 enum State {
     /// On a thread of its own: one that looks for a router waits longer than whoever wants to stop.
-    Begins(Receiver<Result<Open>>),
+    Begins {
+        begun: Receiver<Result<Open>>,
+        /// How long frames wait for it, all of them together: whoever wants to stop does not wait as often as there are frames.
+        until: Instant,
+    },
     Open(Open),
     Failed {
         again: Instant,
@@ -57,7 +61,7 @@ impl Zenoh {
                 .with_context(|| format!("Zenoh's configuration {}", path.display()))?,
             None => Config::default(),
         };
-        let state = State::Begins(begin(key, &config));
+        let state = State::begin(key, &config);
         Ok(Self { key: key.to_owned(), config, state, pause: FIRST_PAUSE })
     }
 
@@ -68,13 +72,13 @@ impl Zenoh {
     fn open(&mut self) -> Result<&Open> {
         match &self.state {
             State::Failed { again } if Instant::now() >= *again => {
-                self.state = State::Begins(begin(&self.key, &self.config));
+                self.state = State::begin(&self.key, &self.config);
             }
-            State::Open(open) if open.session.is_closed() => self.state = State::Begins(begin(&self.key, &self.config)),
+            State::Open(open) if open.session.is_closed() => self.state = State::begin(&self.key, &self.config),
             _ => {}
         }
-        if let State::Begins(begun) = &self.state {
-            let begun = match begun.recv_timeout(MOST_TO_BEGIN) {
+        if let State::Begins { begun, until } = &self.state {
+            let begun = match begun.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(begun) => begun,
                 Err(RecvTimeoutError::Timeout) => return Err(anyhow!("nobody has answered yet")),
                 Err(RecvTimeoutError::Disconnected) => Err(anyhow!("the session broke down")),
@@ -90,8 +94,15 @@ impl Zenoh {
         }
         match &self.state {
             State::Open(open) => Ok(open),
-            State::Begins(_) | State::Failed { .. } => Err(anyhow!("there is no session")),
+            State::Begins { .. } | State::Failed { .. } => Err(anyhow!("there is no session")),
         }
+    }
+}
+
+impl State {
+    /// Begins a session.
+    fn begin(key: &str, config: &Config) -> Self {
+        Self::Begins { begun: begin(key, config), until: Instant::now() + MOST_TO_BEGIN }
     }
 }
 
@@ -142,4 +153,29 @@ fn begin(key: &str, config: &Config) -> Receiver<Result<Open>> {
 
 fn said(error: zenoh::Error) -> Error {
     anyhow!("{error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::item;
+    use super::super::{Features, MOST_WAITING, run};
+    use super::*;
+
+    #[test]
+    fn frames_that_wait_for_a_session_wait_together() {
+        // one that never comes to be
+        let (_give, begun) = mpsc::sync_channel(1);
+        let state = State::Begins { begun, until: Instant::now() + MOST_TO_BEGIN };
+        let sink = Zenoh { key: "a".to_owned(), config: Config::default(), state, pause: FIRST_PAUSE };
+        let (give, items) = mpsc::sync_channel(MOST_WAITING);
+        for frame in 0..MOST_WAITING as u64 {
+            give.send(item(frame, Features::Row(vec![1.0]))).unwrap();
+        }
+        drop(give);
+        let start = Instant::now();
+        let (sink, lost) = run(Box::new(sink), &items, "zenoh:a");
+        sink.finish(true).unwrap();
+        assert_eq!(lost, MOST_WAITING as u64);
+        assert!(start.elapsed() < 2 * MOST_TO_BEGIN, "{:?}", start.elapsed());
+    }
 }
