@@ -147,6 +147,23 @@ fn broken_pictures_are_named_passed_over_and_remembered() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn names_that_are_no_unicode_are_reported_as_text() {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let place = Place::new();
+    fill(&place, true);
+    for (from, to) in [("b.png", &b"caf\xe9.png"[..]), ("a.webp", b"brok\xe9n.webp")] {
+        std::fs::rename(place.path("in").join(from), place.path("in").join(std::ffi::OsStr::from_bytes(to))).unwrap();
+    }
+    std::fs::write(place.path("in").join(std::ffi::OsStr::from_bytes(b"brok\xe9n.webp")), "no picture").unwrap();
+    let assert = place.glimpse("classify in --model named --json").assert().code(1);
+    let report: Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();
+    assert_eq!(report["broken"][0]["path"], "in/brok\u{fffd}n.webp");
+    assert_eq!(report["pictures"][0]["path"], "in/caf\u{fffd}.png");
+}
+
+#[test]
 fn what_cannot_be_done_is_refused() {
     let place = Place::new();
     fill(&place, true);

@@ -207,6 +207,22 @@ fn broken_pictures_are_named_and_passed_over() {
     place.refuses("features words.jpg -o a.npy", &["words.jpg", "none of the 1 pictures", "nothing is written"]);
 }
 
+#[test]
+#[cfg(target_os = "linux")]
+fn names_that_are_no_unicode_are_reported_as_text() {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let place = Place::new();
+    folder(&place);
+    let name = std::ffi::OsStr::from_bytes(b"brok\xe9n.png");
+    std::fs::rename(place.path("in/broken.png"), place.path("in").join(name)).unwrap();
+    let report: Value = serde_json::from_str(&place.run("features in -o a.jsonl --json")).unwrap();
+    assert_eq!(
+        (&report["broken"][0]["path"], &report["outputs"][0]),
+        (&"in/brok\u{fffd}n.png".into(), &"a.jsonl".into())
+    );
+}
+
 /// Many pictures of a few sorts.
 fn many(place: &Place, count: usize) {
     std::fs::create_dir(place.path("in")).unwrap();
@@ -268,6 +284,8 @@ fn a_run_that_was_killed_is_resumed_and_ends_as_one_that_was_not() {
         std::fs::remove_file(place.path("in/9999.png")).unwrap();
 
         tear(&place.path(&format!("{output}.part")));
+        // as a run leaves it that is stopped between its two files
+        std::fs::write(place.path(&format!("{output}.rows.jsonl")), "{}").unwrap();
         let said: Value = serde_json::from_str(&place.run(&format!("{run} {output} --resume --json"))).unwrap();
         assert!(said["resumed"].as_u64().unwrap() < 100, "{said}");
         assert_eq!(said["broken"][0]["path"], "in/0007.png");
@@ -309,6 +327,8 @@ fn wrong_uses_are_refused_in_sentences() {
         ("a.png -o empty", &["empty", ".npy"]),
         ("a.png -o there.npy", &["there.npy exists already", "--force"]),
         ("a.png -o rows.npy", &["rows.npy.rows.jsonl exists already", "--force"]),
+        // no stopped run has left it
+        ("a.png -o rows.npy --resume", &["rows.npy.rows.jsonl exists already", "--force"]),
         ("a.png -o out.npy --visible 65", &["64 patches", "at most that"]),
         ("a.png -o out.npy --visible 0", &["--visible", "at least 1"]),
         ("a.png -o out.npy --visible some", &["--visible", "`all`"]),

@@ -75,3 +75,62 @@ fn a_run_that_was_stopped_is_gone_on_with() {
     assert_eq!(place.run("inpaint in --box 5,5,20,20 -o out --resume"), "");
     place.refuses("inpaint in --box 5,5,20,20 -o out --resume --force", &["--force"]);
 }
+
+#[test]
+fn an_output_folder_in_the_input_folder_is_not_painted_again() {
+    let place = Place::new();
+    std::fs::create_dir_all(place.path("in/sub")).unwrap();
+    place.photograph("in/a.png", 60, 40);
+    place.photograph("in/sub/b.png", 60, 40);
+    for folder in ["in/out", "in/sub/../out/"] {
+        let said = place.run(&format!("inpaint in --box 5,5,20,20 -o {folder} --force"));
+        assert_eq!(said.lines().count(), 2, "{said}");
+    }
+    assert!(!place.path("in/out/out").exists());
+    // what is asked for by name is painted, and a folder that is its own output, too
+    assert_eq!(place.run("inpaint in/out --box 5,5,20,20 -o in/out --force").lines().count(), 2);
+    assert_eq!(place.run("inpaint in/sub --box 5,5,20,20 -o in --force").lines().count(), 1);
+    std::fs::remove_file(place.path("in/a.png")).unwrap();
+    std::fs::remove_file(place.path("in/b.png")).unwrap();
+    std::fs::remove_dir_all(place.path("in/sub")).unwrap();
+    place.refuses("inpaint in --box 5,5,20,20 -o in/out", &["in holds no picture but those in in/out", "-o"]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_name_that_is_no_unicode_is_painted_and_told() {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let place = Place::new();
+    std::fs::create_dir(place.path("in")).unwrap();
+    place.photograph("in/a.png", 60, 40);
+    let name = std::ffi::OsStr::from_bytes(b"caf\xe9.png");
+    std::fs::rename(place.path("in/a.png"), place.path("in").join(name)).unwrap();
+    let said = place.run("inpaint in --box 5,5,20,20 -o out --json");
+    let report: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(report["pictures"][0]["input"], "in/caf\u{fffd}.png");
+    assert!(place.path("out").join(name).exists());
+}
+
+#[test]
+#[cfg(unix)]
+fn that_nobody_reads_the_words_is_no_reason_to_stop() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("in")).unwrap();
+    for name in ["a.png", "b.png", "c.png"] {
+        place.photograph(&format!("in/{name}"), 60, 40);
+    }
+    for (out, closes_stdout) in [("one", true), ("other", false)] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = std::process::Command::new(common::program());
+        command.current_dir(place.path("")).args(["inpaint", "in", "--box", "5,5,20,20", "--resume", "-o", out]);
+        if closes_stdout {
+            command.stdout(writer);
+        } else {
+            command.stdout(std::process::Stdio::null()).stderr(writer);
+        }
+        assert!(command.status().unwrap().success(), "{out}");
+        assert_eq!(std::fs::read_dir(place.path(out)).unwrap().count(), 3, "{out}");
+    }
+}

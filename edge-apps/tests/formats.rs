@@ -12,7 +12,7 @@ use image::codecs::jpeg::{JpegDecoder, JpegEncoder};
 use image::codecs::png::{PngDecoder, PngEncoder};
 use image::codecs::webp::{WebPDecoder, WebPEncoder};
 use image::metadata::Orientation;
-use image::{DynamicImage, GrayAlphaImage, GrayImage, ImageDecoder, ImageEncoder, Luma};
+use image::{DynamicImage, GrayAlphaImage, GrayImage, ImageDecoder, ImageEncoder, Luma, Rgba, RgbaImage};
 
 /// Writes a picture with EXIF data and a colour profile.
 fn save(place: &Place, name: &str, picture: &DynamicImage, orientation: u8, profile: &[u8]) {
@@ -134,6 +134,34 @@ fn profile_and_exif_go_along_in_every_format() {
             let kept = if same_format { Orientation::Rotate90 } else { Orientation::NoTransforms };
             assert_eq!(orientation, Some(kept), "{from} to {to}");
             assert!(carried_profile.as_ref() == Some(&profile), "{from} to {to}");
+        }
+    }
+}
+
+#[test]
+fn a_sheet_of_a_grey_picture_has_no_profile_for_grey() {
+    let place = Place::new();
+    let grey = DynamicImage::from(DynamicImage::from(place.photograph("a.png", 90, 70)).to_luma8());
+    save(&place, "grey.png", &grey, 1, b"a profile for grey");
+    place.run("inpaint grey.png --box 5,10,30,50 -o painted.png");
+    place.run("inpaint grey.png --box 5,10,30,50 --side-by-side -o sheet.png");
+    assert_eq!(carried(&place, "painted.png").1.as_deref(), Some(&b"a profile for grey"[..]));
+    assert_eq!(carried(&place, "sheet.png").1, None);
+}
+
+#[test]
+fn nothing_is_painted_from_what_lies_beneath_transparency() {
+    let place = Place::new();
+    let cut_out = RgbaImage::from_fn(160, 120, |x, _| Rgba(if x < 100 { [200, 90, 40, 255] } else { [0; 4] }));
+    cut_out.save(place.path("cut-out.png")).unwrap();
+    for method in ["mae", "membrane", "telea", "ns"] {
+        place.run(&format!("inpaint cut-out.png --box 60,30,60,60 --method {method} -o out.png --force"));
+        let painted = open(&place.path("out.png")).to_rgba8();
+        for (x, y, pixel) in painted.enumerate_pixels() {
+            let [red, green, blue, alpha] = pixel.0;
+            assert_eq!(alpha, cut_out.get_pixel(x, y).0[3]);
+            let near = red.abs_diff(200) <= 8 && green.abs_diff(90) <= 8 && blue.abs_diff(40) <= 8;
+            assert!(near || alpha == 0, "{method}: {pixel:?} at {x} {y}");
         }
     }
 }

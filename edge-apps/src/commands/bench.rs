@@ -42,7 +42,7 @@ Examples:
   glimpse bench photo.jpg --visible 16 --threads 1 --json
   glimpse bench --model vit-base --stage encode --runs 50
   glimpse bench --device gpu --gpu-kernels
-  glimpse bench --record records --runs 500 --commit \"$(git rev-parse HEAD)\"")]
+  glimpse bench --record records --runs 500 --commit \"$(git describe --always --abbrev=40 --dirty --exclude '*')\"")]
 pub struct Args {
     /// Picture to measure with [default: a made-up frame of 640×480]
     #[arg(value_name = "IMAGE")]

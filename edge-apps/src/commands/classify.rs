@@ -73,7 +73,8 @@ struct Report<'a> {
 /// A picture's likeliest classes.
 #[derive(Debug, Serialize)]
 struct Answer {
-    path: PathBuf,
+    /// As text: JSON holds no name that is no Unicode.
+    path: String,
     classes: Vec<Class>,
 }
 
@@ -91,7 +92,7 @@ struct Class {
 /// A picture without an answer.
 #[derive(Debug, Serialize)]
 struct Broken {
-    path: PathBuf,
+    path: String,
     reason: String,
 }
 
@@ -104,7 +105,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     args.device.check(precision)?;
     let threads = args.threads.map_or_else(|| Machine::detect().threads, |threads| threads as usize);
     let workers = threads.min(inputs.len());
-    let options = args.device.options(precision, Some(threads / workers));
+    // models side by side share the threads; where there is a picture for each thread, each model is best on its own
+    let shared = if workers == threads { 1 } else { threads };
+    let options = args.device.options(precision, Some(shared));
     let model = Model::load(&bundle, &options).with_context(|| format!("model `{}`", args.model))?;
 
     let bar = progress(inputs.len(), 0);
@@ -116,7 +119,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let workers = (0..workers).map(worker).collect::<Result<Vec<_>>>().context("making room for a model")?;
     let start = Instant::now();
     in_order(&inputs, workers, |input, classified| {
-        let path = input.path.clone();
+        let path = input.path.to_string_lossy().into_owned();
         match classified {
             Ok(probabilities) => {
                 let answer = Answer { path, classes: likeliest(&probabilities, args.top as usize, bundle.labels()) };
@@ -204,7 +207,7 @@ fn likeliest(probabilities: &[f64], top: usize, labels: Option<&[String]>) -> Ve
 
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.path.display())?;
+        f.write_str(&self.path)?;
         for Class { index, label, probability } in &self.classes {
             let percent = 100.0 * probability;
             match label {

@@ -1,6 +1,8 @@
 //! `glimpse features`: pictures into a file of features.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::io::{Write as _, stderr};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -98,7 +100,8 @@ pub struct Args {
 /// What is said at the end.
 #[derive(Debug, Serialize)]
 struct Report<'a> {
-    outputs: &'a [PathBuf],
+    /// As text, like all paths here: JSON holds no name that is no Unicode.
+    outputs: Vec<Cow<'a, str>>,
     shape: Vec<usize>,
     recipe: &'a Recipe,
     /// Pictures that an earlier run had done.
@@ -112,7 +115,7 @@ struct Report<'a> {
 /// A picture without a row.
 #[derive(Debug, Serialize)]
 struct Broken<'a> {
-    path: &'a Path,
+    path: Cow<'a, str>,
     reason: &'a str,
 }
 
@@ -128,7 +131,9 @@ pub fn run(args: &Args) -> Result<()> {
 
     let threads = args.threads.map_or_else(|| Machine::detect().threads, |threads| threads as usize);
     let workers = threads.min(inputs.len());
-    let options = args.device.options(precision, Some(threads / workers));
+    // models side by side share the threads; where there is a picture for each thread, each model is best on its own
+    let shared = if workers == threads { 1 } else { threads };
+    let options = args.device.options(precision, Some(shared));
     let model = Model::load(&bundle, &options).with_context(|| format!("model `{}`", args.model))?;
     let recipe = recipe(args, &bundle, &model, precision, visible, &inputs)?;
     let existing = match (args.resume, args.force) {
@@ -140,7 +145,12 @@ pub fn run(args: &Args) -> Result<()> {
 
     let resumed = part.done();
     let bar = progress(inputs.len(), resumed);
-    let name_broken = |reason: &str| bar.suspend(|| eprintln!("passed over: {reason}"));
+    // that nobody reads it is no reason to stop
+    let name_broken = |reason: &str| {
+        bar.suspend(|| {
+            let _ = writeln!(stderr(), "passed over: {reason}");
+        });
+    };
     part.broken().iter().flatten().for_each(|reason| name_broken(reason));
     let start = Instant::now();
     compute(&model, &inputs[resumed..], &recipe, workers, |_, computed| {
@@ -162,8 +172,9 @@ pub fn run(args: &Args) -> Result<()> {
     }
     kind.write(part, &inputs, model.grid(), &args.output)?;
     let list = inputs.iter().zip(&broken);
+    let outputs = kind.outputs(&args.output);
     let report = Report {
-        outputs: &kind.outputs(&args.output),
+        outputs: outputs.iter().map(|output| output.to_string_lossy()).collect(),
         shape: match recipe.pool {
             Keep::None => vec![rows, recipe.rows(), recipe.width],
             Keep::Cls | Keep::Mean => vec![rows, recipe.width],
@@ -171,7 +182,9 @@ pub fn run(args: &Args) -> Result<()> {
         recipe: &recipe,
         resumed,
         broken: list
-            .filter_map(|(input, reason)| Some(Broken { path: &input.path, reason: reason.as_deref()? }))
+            .filter_map(|(input, reason)| {
+                Some(Broken { path: input.path.to_string_lossy(), reason: reason.as_deref()? })
+            })
             .collect(),
         threads,
         duration_s,
@@ -183,7 +196,8 @@ pub fn run(args: &Args) -> Result<()> {
         println!("{}", Words { output: &args.output, report: &report });
     }
     if !report.broken.is_empty() {
-        eprintln!("warning: {} of {} pictures could not be read and have no row", report.broken.len(), inputs.len());
+        let (broken, all) = (report.broken.len(), inputs.len());
+        let _ = writeln!(stderr(), "warning: {broken} of {all} pictures could not be read and have no row");
     }
     Ok(())
 }
@@ -194,8 +208,8 @@ fn check_outputs(args: &Args, kind: Kind) -> Result<()> {
         bail!("{} is a folder; name a file with -o", args.output.display());
     }
     for output in kind.outputs(&args.output) {
-        // A run that is resumed may have been stopped between its two files.
-        let may_be_ours = args.resume && output != args.output;
+        // A run that is resumed may have been stopped between its two files, and has left its part then.
+        let may_be_ours = args.resume && output != args.output && Part::is_there(&args.output);
         if output.exists() && !args.force && !may_be_ours {
             bail!("{} exists already; name another output, or replace it with --force", output.display());
         }

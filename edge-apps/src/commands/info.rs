@@ -4,7 +4,7 @@ use anyhow::Result;
 use glimpse_models::{Bundle, Manifest, Measure, Precision, shipped};
 #[cfg(feature = "gpu")]
 use glimpse_runtime::Adapter;
-use glimpse_runtime::Machine;
+use glimpse_runtime::{Family, Machine};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -63,6 +63,7 @@ pub fn run(args: &Args) -> Result<()> {
                 "arch": machine.arch,
                 "os": machine.os,
                 "cpu_features": machine.cpu_features,
+                "kernels": kernels(),
                 "threads": machine.threads,
                 "gpus": gpus().iter().map(as_json).collect::<Vec<_>>(),
                 "cameras": cameras_as_json(),
@@ -80,6 +81,7 @@ pub fn run(args: &Args) -> Result<()> {
     println!("machine");
     line("processor", format!("{} ({})", machine.arch, machine.os));
     line("features", machine.cpu_features.join(" "));
+    line("kernels", format!("{} (the last is the fastest)", kernels().join(" ")));
     line("threads", machine.threads);
     let gpus = gpus();
     for (index, gpu) in gpus.iter().enumerate() {
@@ -93,6 +95,11 @@ pub fn run(args: &Args) -> Result<()> {
     }
     print_cameras();
     Ok(())
+}
+
+/// The kernels for int8 that this CPU runs.
+fn kernels() -> Vec<&'static str> {
+    Family::available().map(Family::name).collect()
 }
 
 #[cfg(all(feature = "v4l2", target_os = "linux"))]

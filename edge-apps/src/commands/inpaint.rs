@@ -1,7 +1,8 @@
 //! `glimpse inpaint`: paints in what is hidden.
 
-use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::borrow::Cow;
+use std::io::{IsTerminal, Write, stderr, stdout};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -15,7 +16,7 @@ use serde::Serialize;
 
 use crate::bundles;
 use crate::device::DeviceArgs;
-use crate::painting::{Area, Asked, Existing, HoleFrom, Job, Painter, Plan, side_by_side};
+use crate::painting::{Area, Asked, Existing, HoleFrom, Job, Painter, Plan, side_by_side, side_by_side_px};
 use crate::picture::Picture;
 
 /// Paint in a part of a picture: what stands in front, what is scratched, what is cut out.
@@ -128,8 +129,9 @@ struct Report<'a> {
 /// What is said of one picture.
 #[derive(Debug, Serialize)]
 struct Painted<'a> {
-    input: &'a Path,
-    output: &'a Path,
+    /// As text, as the output is: JSON holds no name that is no Unicode.
+    input: Cow<'a, str>,
+    output: Cow<'a, str>,
     width_px: usize,
     height_px: usize,
     hole_px: usize,
@@ -154,7 +156,7 @@ pub fn run(args: &Args) -> Result<()> {
     let plan = Plan::new(&args.images, &args.output, args.mask.as_deref(), existing)?;
     if args.resume {
         plan.clean()?;
-        eprintln!("{} of {} pictures were painted before", plan.done, plan.done + plan.jobs.len());
+        say(stderr(), &format!("{} of {} pictures were painted before", plan.done, plan.done + plan.jobs.len()));
     }
     let bundle = bundles::open(&args.model)?;
     let precision = bundles::precision(&bundle, args.precision);
@@ -189,7 +191,7 @@ pub fn run(args: &Args) -> Result<()> {
         };
         let painted = paint(&mut painter, method, job, &picture, hole.view(), args)?;
         if !args.json {
-            bar.suspend(|| println!("{}", in_words(&painted, args.method)));
+            bar.suspend(|| say(stdout(), &in_words(&painted, args.method)));
         }
         report.pictures.push(painted);
         bar.inc(1);
@@ -232,7 +234,13 @@ fn load(job: &Job, hole_from: &HoleFrom, args: &Args) -> Result<(Picture, Array2
     let picture = Picture::read(&job.input)?;
     let hole = hole_from.hole(&picture, &job.input, args.grow)?;
     let becomes_opaque = args.alpha.then(|| hole.view());
-    match picture.refusal(job.format, becomes_opaque).filter(|_| !args.side_by_side) {
+    let refusal = if args.side_by_side {
+        // a sheet has no transparency
+        job.format.refusal(side_by_side_px(&picture))
+    } else {
+        picture.refusal(job.format, becomes_opaque)
+    };
+    match refusal {
         Some(reason) => bail!("{} cannot be written as {}: {reason}", job.input.display(), job.output.display()),
         None => Ok((picture, hole)),
     }
@@ -251,7 +259,13 @@ fn paint<'a>(
     let (height_px, width_px) = hole.dim();
     let view = ArrayView3::from_shape((height_px, width_px, 3), rgb.as_raw())?;
     let start = Instant::now();
-    let pixels = painter.paint(method, view, hole).with_context(|| format!("painting {}", job.input.display()))?;
+    let painting = || format!("painting {}", job.input.display());
+    let unseen = picture.alpha().map(|alpha| alpha.mapv(|alpha| alpha == 0));
+    let seen = unseen.filter(|unseen| unseen.iter().zip(hole).any(|(unseen, hidden)| *unseen && !hidden));
+    let seen =
+        seen.map(|unseen| painter.with_seen_colours(view, unseen.view(), hole)).transpose().with_context(painting)?;
+    let source = seen.as_ref().map_or(view, |seen| seen.view());
+    let pixels = painter.paint(method, source, hole).with_context(painting)?;
     let painting_ms = start.elapsed().as_secs_f64() * 1e3;
     let psnr_masked_db = args.random.map(|_| psnr_db(view, pixels.view(), hole));
     let painted = picture.painted(pixels.view(), hole, args.alpha);
@@ -259,7 +273,7 @@ fn paint<'a>(
     output.write(&job.output, job.format, args.force)?;
     let hole_px = hole.iter().filter(|hidden| **hidden).count();
     let hole_share = hole_px as f64 / hole.len() as f64;
-    let (input, output, method) = (job.input.as_path(), job.output.as_path(), method.name());
+    let (input, output, method) = (job.input.to_string_lossy(), job.output.to_string_lossy(), method.name());
     Ok(Painted { input, output, width_px, height_px, hole_px, hole_share, method, painting_ms, psnr_masked_db })
 }
 
@@ -284,12 +298,15 @@ fn in_words(painted: &Painted, asked: Asked) -> String {
     let quality = psnr_masked_db.map_or(String::new(), |db| format!(", {db:.1} dB of the truth"));
     let chosen = if asked == Asked::Auto { " (auto)" } else { "" };
     format!(
-        "{} → {}: {:.1}% of {width_px}×{height_px} painted by {method}{chosen} in {:.1} s{quality}",
-        input.display(),
-        output.display(),
+        "{input} → {output}: {:.1}% of {width_px}×{height_px} painted by {method}{chosen} in {:.1} s{quality}",
         hole_share * 100.0,
         painting_ms / 1e3
     )
+}
+
+/// Says how far it has come: that nobody reads it, as after `| head`, is no reason to stop painting.
+fn say(mut to: impl Write, line: &str) {
+    let _ = writeln!(to, "{line}");
 }
 
 /// A bar on stderr, where that is a terminal.

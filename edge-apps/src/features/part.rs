@@ -76,14 +76,18 @@ impl Part {
 
     /// Refuses if a run that stopped has left a part for this output.
     pub fn check_absent(output: &Path) -> Result<()> {
-        let folder = folder(output);
-        if folder.join("recipe.json").exists() {
+        if Self::is_there(output) {
             bail!(
                 "{} holds the rows of a run that stopped; go on with --resume, or begin anew with --force",
-                folder.display()
+                folder(output).display()
             );
         }
         Ok(())
+    }
+
+    /// Whether a run that stopped has left a part for this output.
+    pub fn is_there(output: &Path) -> bool {
+        folder(output).join("recipe.json").exists()
     }
 
     /// How many pictures are done, broken ones too.
@@ -193,7 +197,10 @@ impl Part {
         if !path.exists() {
             let new = self.folder.join("recipe.json.new");
             let writing = || format!("writing {}", path.display());
-            fs::write(&new, serde_json::to_string_pretty(&self.recipe)?).with_context(writing)?;
+            let mut file = File::create(&new).with_context(writing)?;
+            file.write_all(serde_json::to_string_pretty(&self.recipe)?.as_bytes()).with_context(writing)?;
+            // whoever goes on reads what has this name, so that it is whole even where the power goes
+            file.sync_all().with_context(writing)?;
             fs::rename(&new, &path).with_context(writing)?;
         }
         Ok(())

@@ -44,7 +44,7 @@ impl Plan {
             || output.as_os_str().to_string_lossy().ends_with(std::path::MAIN_SEPARATOR);
         let mut jobs = Vec::new();
         for input in inputs {
-            for (file, relative) in list(input)? {
+            for (file, relative) in unpainted(input, output)? {
                 let output = if to_folder { output.join(&relative) } else { output.to_owned() };
                 let format = Format::from_path(&output)?;
                 let mask = masks.as_ref().map(|masks| masks.of(&file, &relative)).transpose()?;
@@ -106,6 +106,29 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// The pictures at a path, without those of an output folder that lies below it: they are no originals, but what an earlier run
+/// made of them. A folder that is its own output, or lies in it, is painted whole.
+fn unpainted(input: &Path, output: &Path) -> Result<Vec<(PathBuf, PathBuf)>> {
+    let mut found = list(input)?;
+    let (Ok(painted), Ok(whole)) = (output.canonicalize(), input.canonicalize()) else { return Ok(found) };
+    if !whole.is_dir() || !painted.is_dir() || whole.starts_with(&painted) {
+        return Ok(found);
+    }
+    found.retain(|(file, _)| {
+        // links to folders are followed, and a link to a picture lies where the link does
+        let folder = file.parent().and_then(|folder| folder.canonicalize().ok());
+        !folder.is_some_and(|folder| folder.starts_with(&painted))
+    });
+    if found.is_empty() {
+        bail!(
+            "{} holds no picture but those in {}, which earlier runs painted; name a folder with pictures, or another output with -o",
+            input.display(),
+            output.display()
+        );
+    }
+    Ok(found)
 }
 
 /// Where masks come from.

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use glimpse_models::Bundle;
 use glimpse_runtime::Options;
 use glimpse_runtime::inpaint::{Fill, Inpainter, Method, PaintOptions, fill};
-use ndarray::{Array3, ArrayView2, ArrayView3};
+use ndarray::{Array3, ArrayView2, ArrayView3, s};
 use serde::Serialize;
 
 /// A method, as typed.
@@ -101,6 +101,30 @@ impl<'a> Painter<'a> {
             Method::Fill(method) => fill(picture, hole, method, self.options.threads),
             Method::Mae => self.inpainter()?.paint(picture, hole, &paint),
         }
+    }
+
+    /// The picture with what is around them in the place of pixels that nobody sees: what lies beneath full transparency is often
+    /// black, and no hole is to be painted from it.
+    ///
+    /// # Shapes
+    /// - `picture`: `[H, W, 3]`
+    /// - `unseen`, `hole`: `[H, W]`
+    /// - returns `[H, W, 3]`
+    pub fn with_seen_colours(
+        &self,
+        picture: ArrayView3<u8>,
+        unseen: ArrayView2<bool>,
+        hole: ArrayView2<bool>,
+    ) -> glimpse_runtime::Result<Array3<u8>> {
+        let unknown = &unseen | &hole;
+        let mut seen = picture.to_owned();
+        if !unknown.iter().all(|unknown| *unknown) {
+            let filled = fill(picture, unknown.view(), Fill::Membrane, self.options.threads)?;
+            for ((y, x), _) in unseen.indexed_iter().filter(|(at, unseen)| **unseen && !hole[*at]) {
+                seen.slice_mut(s![y, x, ..]).assign(&filled.slice(s![y, x, ..]));
+            }
+        }
+        Ok(seen)
     }
 
     fn inpainter(&mut self) -> glimpse_runtime::Result<&mut Inpainter> {

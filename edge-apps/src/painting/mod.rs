@@ -9,4 +9,4 @@ mod sheet;
 pub use hole::{Area, HoleFrom, THRESHOLD};
 pub use jobs::{Existing, Job, Plan};
 pub use method::{Asked, Painter};
-pub use sheet::side_by_side;
+pub use sheet::{side_by_side, side_by_side_px};

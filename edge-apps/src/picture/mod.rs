@@ -72,7 +72,9 @@ impl Picture {
         if let Some(exif) = &mut exif {
             let _: Option<Orientation> = Orientation::remove_from_exif_chunk(exif);
         }
-        let icc_profile = self.icc_profile.clone();
+        // a profile is for grey or for colours
+        let is_alike = pixels.color().has_color() == self.pixels.color().has_color();
+        let icc_profile = self.icc_profile.clone().filter(|_| is_alike);
         Self { pixels, exif, icc_profile, orientation: Orientation::NoTransforms, jpeg: self.jpeg.clone(), ..*self }
     }
 

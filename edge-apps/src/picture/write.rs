@@ -21,13 +21,16 @@ impl Picture {
     ///
     /// # Shapes
     /// - `painted`: `[H, W]`
-    pub fn refusal(&self, format: Format, painted: Option<ArrayView2<bool>>) -> Option<&'static str> {
+    pub fn refusal(&self, format: Format, painted: Option<ArrayView2<bool>>) -> Option<String> {
         let will_be_opaque = |at| painted.is_some_and(|painted| painted[at]);
         let seen_through = || {
             self.alpha().is_some_and(|alpha| alpha.indexed_iter().any(|(at, a)| *a < u8::MAX && !will_be_opaque(at)))
         };
-        (format == Format::Jpeg && seen_through())
-            .then_some("it has transparent pixels, which a JPEG file cannot hold; write a .png or .webp")
+        let refused = || format == Format::Jpeg && seen_through();
+        format.refusal([self.width(), self.height()]).or_else(|| {
+            refused()
+                .then(|| "it has transparent pixels, which a JPEG file cannot hold; write a .png or .webp".to_owned())
+        })
     }
 
     /// Writes the picture: beside its place first, then moved there.
@@ -51,6 +54,8 @@ impl Picture {
         }
         let mut temporary = builder.tempfile_in(folder).with_context(writing)?;
         temporary.write_all(&file).with_context(writing)?;
+        // a run that goes on passes over what has its name, so that it is whole even where the power goes
+        temporary.as_file().sync_all().with_context(writing)?;
         let moved = if force { temporary.persist(path) } else { temporary.persist_noclobber(path) };
         moved.map_err(|failed| failed.error).with_context(writing)?;
         Ok(())

@@ -7,6 +7,9 @@ use std::process::Command;
 
 use serde::Serialize;
 
+/// How the folders of places begin that have a thermometer.
+const ZONE: &str = "thermal_zone";
+
 /// What a machine is.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Board {
@@ -25,7 +28,7 @@ pub struct State {
     /// Of each CPU, where it has one.
     pub governors: Vec<String>,
     pub frequencies_mhz: Vec<f64>,
-    /// By the zones' kinds.
+    /// By the zones' kinds, and their numbers where several are of one kind.
     pub temperatures_c: BTreeMap<String, f64>,
     /// What a Raspberry Pi's firmware says of undervoltage and heat, in its own bits.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,10 +94,16 @@ impl State {
             frequencies_mhz.extend(khz.map(|khz| khz / 1e3));
         }
         let mut temperatures_c = BTreeMap::new();
-        for zone in listed(&root.join("sys/class/thermal"), "thermal_zone") {
-            let (kind, heat) = (text(&zone.join("type")), text(&zone.join("temp")));
-            if let (Some(kind), Some(Ok(millidegrees))) = (kind, heat.map(|heat| heat.parse::<f64>())) {
-                temperatures_c.insert(kind, millidegrees / 1e3);
+        let zones = listed(&root.join("sys/class/thermal"), ZONE);
+        let kinds: Vec<Option<String>> = zones.iter().map(|zone| text(&zone.join("type"))).collect();
+        for (zone, kind) in zones.iter().zip(&kinds) {
+            let heat = text(&zone.join("temp")).map(|heat| heat.parse::<f64>());
+            if let (Some(name), Some(Ok(millidegrees))) = (kind, heat) {
+                let is_shared = kinds.iter().filter(|other| *other == kind).count() > 1;
+                let folder = zone.file_name().unwrap_or_default().to_string_lossy();
+                let number = folder.strip_prefix(ZONE).unwrap_or_default();
+                let name = if is_shared { format!("{name} {number}") } else { name.clone() };
+                temperatures_c.insert(name, millidegrees / 1e3);
             }
         }
         let mut overcurrent_events = BTreeMap::new();
@@ -174,6 +183,14 @@ mod tests {
         assert_eq!((state.governors, state.frequencies_mhz), (vec!["ondemand".to_owned(); 2], vec![2400.0; 2]));
         assert_eq!(state.temperatures_c, BTreeMap::from([("cpu-thermal".to_owned(), 51.25)]));
         assert_eq!(state.overcurrent_events, BTreeMap::from([("oc1_event_cnt".to_owned(), 4)]));
+        // several thermometers of one kind
+        write(root, "sys/class/thermal/thermal_zone10/type", "cpu-thermal\n");
+        write(root, "sys/class/thermal/thermal_zone10/temp", "60000\n");
+        write(root, "sys/class/thermal/thermal_zone2/type", "gpu-thermal\n");
+        write(root, "sys/class/thermal/thermal_zone2/temp", "40000\n");
+        let heats = [("cpu-thermal 0", 51.25), ("cpu-thermal 10", 60.0), ("gpu-thermal", 40.0)];
+        let heats = heats.map(|(zone, heat)| (zone.to_owned(), heat));
+        assert_eq!(State::read(root).temperatures_c, BTreeMap::from(heats));
         let nothing = State::read(Path::new("/nowhere"));
         assert!(nothing.governors.is_empty() && nothing.temperatures_c.is_empty());
     }

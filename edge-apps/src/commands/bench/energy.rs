@@ -115,9 +115,14 @@ impl Watch {
         Self { stop, thread }
     }
 
+    /// Asks no more.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
     /// What was drawn in the mean.
     pub fn mean_watts(self) -> Option<f64> {
-        self.stop.store(true, Ordering::Relaxed);
+        self.stop();
         let watts = self.thread.join().ok()?;
         (!watts.is_empty()).then(|| watts.iter().sum::<f64>() / watts.len() as f64)
     }

@@ -196,6 +196,11 @@ pub(super) fn write(
     let sensor = Sensor::find(Path::new(ROOT));
     let watch = sensor.clone().map(Watch::start);
     let sustained = sustain(bench, frame, f64::from(args.record.sustain.unwrap_or(300)))?;
+    // at once: a board that rests cools down, and draws less
+    if let Some(watch) = &watch {
+        watch.stop();
+    }
+    let after = State::read(Path::new(ROOT));
     let joules = |watts: f64| watts * sustained.seconds / sustained.frames as f64;
     let energy = match (watch.and_then(Watch::mean_watts), sensor) {
         (Some(watts), Some(sensor)) => Energy::Measured { joules: joules(watts), sensor: sensor.name() },
@@ -225,7 +230,7 @@ pub(super) fn write(
             frame_px: report.frame_px,
         },
         before: &before.state,
-        after: State::read(Path::new(ROOT)),
+        after,
         cold_start: &report.cold_start,
         stages,
         frame: whole.into_iter().next().context("a run of no frames")?,
