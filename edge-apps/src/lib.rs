@@ -27,6 +27,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+use crate::camera::logins::{refusal_without_logins, without_logins};
 use crate::logs::LogArgs;
 
 /// Masked autoencoders on cameras and small computers.
@@ -59,11 +60,15 @@ pub fn main() -> ExitCode {
     let words = match config::expanded(std::env::args_os().collect(), is_camera_option) {
         Ok(words) => words,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            // what is no TOML is repeated, and passwords belong in such a file
+            eprintln!("error: {}", without_logins(&format!("{error:#}")));
             return ExitCode::from(2);
         }
     };
-    let command = Cli::parse_from(words).command;
+    let command = match Cli::try_parse_from(words) {
+        Ok(Cli { command }) => command,
+        Err(refusal) => refusal_without_logins(refusal).exit(),
+    };
     match &command {
         Command::Camera(args) => args.log.begin(),
         _ => LogArgs::WARNINGS.begin(),
@@ -90,13 +95,17 @@ pub fn main() -> ExitCode {
 
 /// Says what nobody foresaw, and ends the program: whole files stay, and what starts a camera's program starts it again.
 fn broken_down(panic: &PanicHookInfo<'_>) {
+    use std::io::Write as _;
+
     let at = panic.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
     let said = panic.payload_as_str().unwrap_or("it does not say how");
     if said.starts_with("failed printing to stdout: Broken pipe") {
         // whoever reads has seen enough, as `head` has
         std::process::exit(0);
     }
-    eprintln!(
+    // where nobody reads that, `eprintln!` would break down here again, which aborts
+    let _ = writeln!(
+        std::io::stderr(),
         "error: glimpse broke down{at}: {said}; if it was given a file that is not whole, give it another one, and otherwise please \
          report this at {}/issues",
         env!("CARGO_PKG_REPOSITORY")

@@ -216,6 +216,21 @@ fn a_rate_that_cannot_be_kept_costs_patches_and_not_frames() {
 }
 
 #[test]
+fn what_reading_a_frame_takes_is_a_part_of_its_time() {
+    let place = Place::new();
+    // noise takes long to read, and what the model then looks at is as small as ever
+    let noise = |x: u32, y: u32| (x.wrapping_mul(2_654_435_761) ^ y.wrapping_mul(2_246_822_519)).rotate_left(x ^ y);
+    let picture =
+        image::RgbImage::from_fn(2000, 1500, |x, y| image::Rgb(noise(x, y).to_le_bytes()[..3].try_into().unwrap()));
+    let mut jpeg = Vec::new();
+    picture.write_with_encoder(image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 100)).unwrap();
+    fs::write(place.path("film.mjpeg"), jpeg).unwrap();
+    let words = ["--source", "file:film.mjpeg", "--loop", "--every-frame", "--frames", "12", "--target-fps", "60"];
+    run(&place, &[&words[..], &["--out", "a.jsonl"]].concat());
+    assert_eq!(rows(&place, "a.jsonl")[11]["patches"].as_array().unwrap().len(), 1);
+}
+
+#[test]
 #[cfg(unix)]
 fn whoever_reads_may_have_seen_enough() {
     let place = Place::new();
@@ -360,6 +375,10 @@ fn what_cannot_be_is_refused_before_anything_is_opened() {
         ("--source test: --out b.jsonl --format rgb --size 8x8", &["--format", "would do nothing"]),
         ("--source exec:true --out b.jsonl --format rgb", &["--size"]),
         ("--source test: --out b.jsonl --size 0x9", &["640x480"]),
+        ("--source dir:. --source image:a.png --out b.jsonl --size 64x48", &["--size", "would do nothing"]),
+        ("--source exec:true --out b.jsonl --size 64x48", &["--size", "would do nothing"]),
+        ("--source exec:true --out b.jsonl --format mjpeg --size 64x48", &["--size", "would do nothing"]),
+        ("--source dir:. --out b.jsonl --fps 5", &["--fps", "would do nothing"]),
         ("--source test: --out b.jsonl --never 0,0,9999,9999 --frames 1", &["--never"]),
         ("--source image:gone.png --out b.jsonl", &["image:gone.png", "check the path"]),
         ("--source dir:gone --out b.jsonl", &["dir:gone", "no folder"]),

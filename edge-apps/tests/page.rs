@@ -252,6 +252,41 @@ fn what_cannot_be_served_is_refused_before_anything_is_opened() {
 }
 
 #[test]
+fn what_a_mask_hides_is_no_more_to_look_at() {
+    let place = Place::new();
+    // the left half
+    let half = image::GrayImage::from_fn(8, 8, |x, _| image::Luma([if x < 4 { 255 } else { 0 }]));
+    half.save(place.path("mask.png")).unwrap();
+    let served = served(&place, &["--never-mask", "mask.png"]);
+    let refused = served.post("{\"source\": 0, \"never\": [\"32,0,32,48\"]}");
+    assert!(refused.status == 400 && refused.text().contains("cover every patch"), "{}", refused.text());
+    assert_eq!(served.post("{\"source\": 0, \"never\": [\"32,0,24,48\"]}").status, 200);
+    served.until("a column is left", |served| patches(served).len() == 8);
+}
+
+#[test]
+#[cfg(unix)]
+fn frames_that_are_covered_are_said_and_counted() {
+    let place = Place::new();
+    let mut film = b"YUV4MPEG2 W32 H24 F30:1 Cmono\n".to_vec();
+    for _ in 0..5 {
+        film.extend(b"FRAME\n");
+        film.extend([90; 32 * 24]);
+    }
+    std::fs::write(place.path("film.y4m"), film).unwrap();
+    // before the first frame nobody knows how much a box covers
+    let source = "exec:until test -e covered; do sleep 0.05; done; cat film.y4m";
+    let mut served = Served::start(&place, &["--source", source, "--every-frame"]);
+    assert_eq!(served.post("{\"source\": 0, \"never\": [\"0,0,32,24\"]}").status, 200);
+    std::fs::write(place.path("covered"), "").unwrap();
+    assert!(served.child.wait().unwrap().success());
+    served.until("it is said", |served| {
+        let said = served.said.lock().unwrap();
+        said.contains("boxes cover every patch") && said.contains("5 frames were not looked at")
+    });
+}
+
+#[test]
 #[cfg(unix)]
 fn a_silent_source_is_not_well_and_a_signal_ends_all_at_once() {
     let place = Place::new();

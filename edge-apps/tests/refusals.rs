@@ -151,6 +151,63 @@ fn what_is_said_of_a_model_that_does_not_paint() {
     place.refuses("inpaint a.png --box 1,1,5,5 -o out.png --method magic", &["magic", "auto", "telea"]);
 }
 
+#[test]
+fn no_password_is_repeated() {
+    let place = Place::new();
+    for (name, line) in [
+        ("value", "out = \"mqtt://me:it's@host/a/#\""),
+        ("toml", "out = mqtt://me:it's@host/t"),
+        ("token", "token = it's"),
+    ] {
+        let config = format!("source = \"test:\"\nrotate = \"1h\"\n{line}\n");
+        std::fs::write(place.path(&format!("{name}.toml")), config).unwrap();
+    }
+    for (line, said) in [
+        ("camera --source test: --out mqtt://me:it's@host", "'mqtt://…@host' for '--out <OUTPUT>': no topic"),
+        ("camera --source test: --out mqtt://me:it's@host/a/#", "'mqtt://…@host/a/#' for '--out <OUTPUT>'"),
+        ("camera --source test: --out=mqtt//me:it's@host/t", "`mqtt//me:…@host/t` says not what to write"),
+        ("camera --source rtps://me:it's@host/1 --out -", "`rtps://…@host/1` is no source"),
+        ("camera --source rtps://host/?password=it's --out -", "`rtps://host/?password=…` is no source"),
+        ("camera rtsp://me:it's@host/1 --out -", "'rtsp://…@host/1'"),
+        ("rtsp://me:it's@host/1", "'rtsp://…@host/1'"),
+        ("camera --config value.toml", "'mqtt://…@host/a/#' for '--out <OUTPUT>'"),
+        ("camera --config toml.toml", "mqtt://…@host/t"),
+        ("camera --config token.toml", "token = …"),
+        ("install-service --print --config value.toml", "'mqtt://…@host/a/#' for '--out <OUTPUT>'"),
+        ("install-service --print --config toml.toml", "mqtt://…@host/t"),
+    ] {
+        let output = place.glimpse(line).assert().code(2).get_output().clone();
+        let refusal = String::from_utf8(output.stderr).unwrap();
+        assert!(refusal.contains(said) && !refusal.contains("it's"), "{line}: {refusal}");
+    }
+}
+
+#[test]
+fn sizes_that_a_format_does_not_hold() {
+    let place = Place::new();
+    GrayImage::new(65_536, 4).save(place.path("long.png")).unwrap();
+    place.refuses("inpaint long.png --box 1,1,2,2 -o out.jpg", &["long.png", "65536×4", "JPEG", "65535", ".png"]);
+    place.refuses("inpaint long.png --box 1,1,2,2 -o out.webp", &["long.png", "WebP", "16384", ".png"]);
+    // three side by side are longer than each, which is seen before the first is painted
+    std::fs::create_dir(place.path("in")).unwrap();
+    place.photograph("in/a.webp", 60, 40);
+    let wide = image::DynamicImage::from(GrayImage::new(5500, 8)).to_rgb8();
+    wide.save(place.path("in/b.webp")).unwrap();
+    let sheets = "inpaint in --box 1,1,4,4 --method membrane --side-by-side -o out";
+    place.refuses(sheets, &["b.webp", "16500×8", "16384"]);
+}
+
+#[test]
+#[cfg(unix)]
+fn what_breaks_down_where_nobody_reads_ends_with_its_status() {
+    let place = Place::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = std::process::Command::new(common::program());
+    command.current_dir(place.path("")).args(["info", "--model", "nobody"]).stderr(writer);
+    assert_eq!(command.status().unwrap().code(), Some(2));
+}
+
 /// The checksum of a PNG chunk.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, byte| {

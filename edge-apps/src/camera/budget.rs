@@ -120,11 +120,7 @@ impl Chooser {
 
     /// What is never looked at, with these areas of viewers.
     fn never(&self, live: &[Area], size: [usize; 2]) -> Vec<usize> {
-        let mut never = never(self.grid, self.areas.iter().chain(live), size);
-        never.extend(&self.masked);
-        never.sort_unstable();
-        never.dedup();
-        never
+        never(self.grid, self.areas.iter().chain(live), &self.masked, size)
     }
 
     /// What is looked at of a frame; nothing where viewers have covered it.
@@ -189,21 +185,21 @@ pub fn masked(path: &Path, grid: PatchGrid) -> Result<Vec<usize>> {
     Ok(patches)
 }
 
-/// The patches that areas touch, in a frame that is squeezed into the grid.
+/// The patches that areas touch in a frame that is squeezed into the grid, and those that a mask hides; in order.
 pub fn never<'a>(
     grid: PatchGrid,
     areas: impl IntoIterator<Item = &'a Area> + Clone,
+    masked: &[usize],
     [height, width]: [usize; 2],
 ) -> Vec<usize> {
     // the first pixel of a row or column of patches, and the first after it
     let span = |index: usize, count: usize, side: usize| (index * side / count, ((index + 1) * side).div_ceil(count));
-    (0..grid.len())
-        .filter(|&patch| {
-            let (row, col) = grid.position(patch);
-            let ((top, bottom), (left, right)) = (span(row, grid.rows(), height), span(col, grid.cols(), width));
-            areas.clone().into_iter().any(|area| area.touches([left, right], [top, bottom]))
-        })
-        .collect()
+    let is_touched = |patch: usize| {
+        let (row, col) = grid.position(patch);
+        let ((top, bottom), (left, right)) = (span(row, grid.rows(), height), span(col, grid.cols(), width));
+        areas.clone().into_iter().any(|area| area.touches([left, right], [top, bottom]))
+    };
+    (0..grid.len()).filter(|patch| masked.contains(patch) || is_touched(*patch)).collect()
 }
 
 #[cfg(test)]

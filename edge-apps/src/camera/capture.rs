@@ -47,19 +47,33 @@ struct Capture {
 
 impl Capture {
     fn run(&self) {
-        let (mut pause, mut failed) = (FIRST_PAUSE, false);
+        let (mut pause, mut failed, mut broke_off) = (FIRST_PAUSE, false, false);
         while !self.is_stopped() {
             let before = self.mailbox.counts(self.source).0;
+            let gave = || self.mailbox.counts(self.source).0 > before;
             match self.capture(failed) {
                 // it ended, and gave frames: one that gives none would end again at once, for ever
-                Ok(()) if self.wanted.again && self.mailbox.counts(self.source).0 > before => failed = false,
+                Ok(()) if self.wanted.again && gave() => failed = false,
                 Ok(()) => return,
-                Err(error) if error.is::<Hopeless>() => {
+                // what is wrong with a film is so each time
+                Err(error)
+                    if error.is::<Hopeless>() || (self.is_film() && self.mailbox.counts(self.source).0 == before) =>
+                {
                     self.mailbox.fail(self.source, error.context(self.uri.to_string()));
                     return;
                 }
+                Err(error) if self.is_film() => {
+                    if !broke_off {
+                        log::warn!("{}: {error:#}; what came before that was seen", self.uri);
+                        self.mailbox.break_off(self.source, format!("{error:#}"));
+                    }
+                    broke_off = true;
+                    if !self.wanted.again {
+                        return;
+                    }
+                }
                 Err(error) => {
-                    if self.mailbox.counts(self.source).0 > before {
+                    if gave() {
                         pause = FIRST_PAUSE;
                     }
                     log::warn!("{}: {error:#}; it is tried again in {:.1} s", self.uri, pause.as_secs_f64());
@@ -100,12 +114,18 @@ impl Capture {
                         log::warn!("{}: no frame yet; it is waited for", self.uri);
                         failed = true;
                     }
-                    ensure!(silence < most + self.period(), "no frame for {:.1} s", silence.as_secs_f64());
+                    // a film's frames come as it has them, and as its disk does: to begin it again would be no help
+                    let is_silent = silence >= most + self.period() && !self.is_film();
+                    ensure!(!is_silent, "no frame for {:.1} s", silence.as_secs_f64());
                 }
                 Next::End => return Ok(()),
             }
         }
         Ok(())
+    }
+
+    fn is_film(&self) -> bool {
+        matches!(self.uri, SourceUri::File(_))
     }
 
     /// The time from frame to frame that was asked for.

@@ -41,6 +41,7 @@ struct Place {
     count: u64,
     dropped: u64,
     ended: bool,
+    broke_off: Option<String>,
     failed: Option<anyhow::Error>,
 }
 
@@ -73,6 +74,16 @@ impl Mailbox {
     pub fn end(&self, source: usize) {
         self.lock()[source].ended = true;
         self.changed.notify_all();
+    }
+
+    /// Says why a source has given frames and no end.
+    pub fn break_off(&self, source: usize, why: String) {
+        self.lock()[source].broke_off = Some(why);
+    }
+
+    /// Why a source has given frames and no end, if so.
+    pub fn broke_off(&self, source: usize) -> Option<String> {
+        self.lock()[source].broke_off.clone()
     }
 
     /// Says that a source is not what it was said to be.

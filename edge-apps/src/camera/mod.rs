@@ -3,6 +3,7 @@
 //! | file | stage |
 //! | --- | --- |
 //! | `uri.rs` | what a source is called |
+//! | `logins.rs` | names and passwords in addresses, and texts without them |
 //! | `pixels.rs` | a frame's bytes as they come, and as red, green and blue |
 //! | `sources/` | cameras, programs, files: frames as they come |
 //! | `capture.rs` | a thread a source, that opens it again when it fails |
@@ -18,6 +19,7 @@
 pub mod budget;
 pub mod capture;
 pub mod live;
+pub mod logins;
 pub mod mailbox;
 pub mod pixels;
 pub mod pulse;

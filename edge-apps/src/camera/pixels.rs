@@ -54,10 +54,22 @@ impl PixelFormat {
     }
 }
 
+/// What is black and what is white in YUV.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Range {
+    /// 16 and 235, as video and most cameras have it.
+    #[default]
+    Limited,
+    /// 0 and 255, as JPEG has it.
+    Full,
+}
+
 /// A frame as its source gives it.
 #[derive(Debug, Clone)]
 pub struct RawFrame {
     pub format: PixelFormat,
+    /// Of what is YUV, and no JPEG, which says it itself.
+    pub range: Range,
     /// In pixels; of a JPEG, whatever it says itself.
     pub width: u32,
     pub height: u32,
@@ -68,12 +80,18 @@ pub struct RawFrame {
 }
 
 impl RawFrame {
-    /// A frame that is there now.
+    /// A frame that is there now; if it is YUV, in video's range.
     pub fn now(format: PixelFormat, width: u32, height: u32, bytes: Vec<u8>) -> Self {
-        Self { format, width, height, bytes, captured: SystemTime::now(), captured_at: Instant::now() }
+        let (captured, captured_at) = (SystemTime::now(), Instant::now());
+        Self { format, range: Range::Limited, width, height, bytes, captured, captured_at }
     }
 
-    /// Red, green and blue: `[H, W, 3]`. What is YUV is taken for BT.601 in video's range, as cameras have it.
+    /// The same in a range that its source has said.
+    pub fn in_range(self, range: Range) -> Self {
+        Self { range, ..self }
+    }
+
+    /// Red, green and blue: `[H, W, 3]`. What is YUV is taken for BT.601, as cameras have it.
     ///
     /// # Errors
     /// When the bytes are not those of such a frame.
@@ -93,7 +111,11 @@ impl RawFrame {
         );
         let mut rgb = vec![0; 3 * width as usize * height as usize];
         let stride = 3 * width;
-        let (range, matrix) = (YuvRange::Limited, YuvStandardMatrix::Bt601);
+        let range = match self.range {
+            Range::Limited => YuvRange::Limited,
+            Range::Full => YuvRange::Full,
+        };
+        let matrix = YuvStandardMatrix::Bt601;
         let mode = YuvConversionMode::Balanced;
         let packed = YuvPackedImage { yuy: bytes, yuy_stride: 4 * width.div_ceil(2), width, height };
         let luma = width as usize * height as usize;
@@ -158,14 +180,24 @@ fn rgb_from_jpeg(bytes: &[u8]) -> Result<Array3<u8>> {
 mod tests {
     use super::*;
 
-    /// One colour in each format, by BT.601's own formula in video's range.
+    const COLOUR: [u8; 3] = [200, 90, 40];
+
+    /// By BT.601's own formula in video's range, and by JPEG's (JFIF 1.02) in all of a byte's.
     #[test]
-    fn a_colour_is_the_same_in_every_format() {
-        let [red, green, blue] = [200u8, 90, 40];
-        let [r, g, b] = [red, green, blue].map(f64::from);
-        let y = (16.0 + (65.481 * r + 128.553 * g + 24.966 * b) / 255.0).round() as u8;
-        let u = (128.0 + (-37.797 * r - 74.203 * g + 112.0 * b) / 255.0).round() as u8;
-        let v = (128.0 + (112.0 * r - 93.786 * g - 18.214 * b) / 255.0).round() as u8;
+    fn a_colour_is_the_same_in_every_format_and_range() {
+        let [r, g, b] = COLOUR.map(f64::from);
+        let y = 16.0 + (65.481 * r + 128.553 * g + 24.966 * b) / 255.0;
+        let u = 128.0 + (-37.797 * r - 74.203 * g + 112.0 * b) / 255.0;
+        let v = 128.0 + (112.0 * r - 93.786 * g - 18.214 * b) / 255.0;
+        same_in_every_format(Range::Limited, [y, u, v].map(|value| value.round() as u8));
+        let y = 0.299 * r + 0.587 * g + 0.114 * b;
+        let u = 128.0 - 0.168_736 * r - 0.331_264 * g + 0.5 * b;
+        let v = 128.0 + 0.5 * r - 0.418_688 * g - 0.081_312 * b;
+        same_in_every_format(Range::Full, [y, u, v].map(|value| value.round() as u8));
+    }
+
+    fn same_in_every_format(range: Range, [y, u, v]: [u8; 3]) {
+        let [red, green, blue] = COLOUR;
         for (width, height) in [(1u32, 1u32), (2, 2), (5, 3), (64, 36), (33, 34)] {
             let pixels = (width * height) as usize;
             let repeated = |bytes: &[u8], count: usize| bytes.repeat(count);
@@ -191,12 +223,12 @@ mod tests {
                         jpeg.into_inner()
                     }
                 };
-                let rgb = RawFrame::now(*format, width, height, bytes).to_rgb().unwrap();
+                let rgb = RawFrame::now(*format, width, height, bytes).in_range(range).to_rgb().unwrap();
                 let expected = if *format == PixelFormat::Grey { [90; 3] } else { [red, green, blue] };
                 assert_eq!(rgb.dim(), (height as usize, width as usize, 3));
                 for pixel in rgb.rows() {
                     let apart = pixel.iter().zip(expected).map(|(got, expected)| got.abs_diff(expected)).max();
-                    assert!(apart.unwrap() <= 3, "{format:?} {width}×{height}: {pixel}");
+                    assert!(apart.unwrap() <= 3, "{format:?} {range:?} {width}×{height}: {pixel}");
                 }
             }
         }

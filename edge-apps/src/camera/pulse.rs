@@ -37,10 +37,10 @@ impl Pulse {
         let since = self.said.elapsed();
         if since >= SAID_EVERY {
             let frames_per_s = (done.frames - self.frames_then) as f64 / since.as_secs_f64();
-            let (frames, broken, dropped) = (done.frames, done.broken, mailbox.dropped());
+            let (frames, broken, covered, dropped) = (done.frames, done.broken, done.covered, mailbox.dropped());
             let latency_ms = done.latencies_ms.back().copied().unwrap_or_default();
             let visible = done.patches as f64 / frames.max(1) as f64;
-            log::info!(frames, frames_per_s, dropped, broken, latency_ms, visible; "so far");
+            log::info!(frames, frames_per_s, dropped, broken, covered, latency_ms, visible; "so far");
             system::say(&[&format!(
                 "STATUS=frames {frames}, {frames_per_s:.1} a second; dropped {dropped}, broken {broken}"
             )]);
@@ -50,8 +50,9 @@ impl Pulse {
 
     /// Says that it is over.
     pub fn end(done: &Done, mailbox: &Mailbox) {
-        let (frames, broken, dropped, seconds) = (done.frames, done.broken, mailbox.dropped(), done.seconds);
-        log::info!(frames, dropped, broken, seconds; "it is over");
+        let &Done { frames, broken, covered, seconds, .. } = done;
+        let dropped = mailbox.dropped();
+        log::info!(frames, dropped, broken, covered, seconds; "it is over");
         system::say(&[system::STOPPING]);
     }
 }

@@ -1,10 +1,37 @@
 //! How many patches a machine can look at and keep a rate.
 
+use std::time::{Duration, Instant};
+
 /// Shares of a frame's time: above the first, fewer patches are looked at; below the second, more.
 const TOO_BUSY: f64 = 0.95;
 const IDLE: f64 = 0.8;
 /// How much of its own time a frame adds to the mean of those before it.
 const NEWEST: f64 = 0.25;
+
+/// What the loop spends on a frame: reading, computing and giving it away, all but the wait for it.
+#[derive(Debug)]
+pub struct Busy {
+    since: Instant,
+    otherwise: Duration,
+}
+
+impl Busy {
+    pub fn begin(now: Instant) -> Self {
+        Self { since: now, otherwise: Duration::ZERO }
+    }
+
+    /// Leaves out what was spent on no frame that is looked at.
+    pub fn leave_out(&mut self, time: Duration) {
+        self.otherwise += time;
+    }
+
+    /// What a frame has cost that is done now: the time since the one before was.
+    pub fn frame(&mut self, now: Instant) -> Duration {
+        let spent = now.duration_since(self.since).saturating_sub(self.otherwise);
+        *self = Self::begin(now);
+        spent
+    }
+}
 
 /// Moves the number of patches, so that each frame is done in its time.
 #[derive(Debug)]
@@ -57,6 +84,19 @@ mod tests {
             keeper.next(ms);
         }
         (keeper.count, late)
+    }
+
+    #[test]
+    fn a_frame_costs_all_but_the_wait_for_it() {
+        let start = Instant::now();
+        let ms = Duration::from_millis;
+        let mut busy = Busy::begin(start);
+        busy.leave_out(ms(60));
+        busy.leave_out(ms(10));
+        assert_eq!(busy.frame(start + ms(100)), ms(30));
+        assert_eq!(busy.frame(start + ms(140)), ms(40));
+        busy.leave_out(ms(60));
+        assert_eq!(busy.frame(start + ms(199)), ms(0));
     }
 
     #[test]

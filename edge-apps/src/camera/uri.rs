@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use super::logins::{without_login, without_logins};
+
 /// Where frames come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceUri {
@@ -40,8 +42,9 @@ impl FromStr for SourceUri {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "`{text}` is no source: it is v4l2:N, v4l2:/dev/…, exec:COMMAND, csi:pi, csi:jetson, rtsp://…, file:FILM, dir:FOLDER, \
-                 image:PICTURE, or test:SEED"
+                "`{}` is no source: it is v4l2:N, v4l2:/dev/…, exec:COMMAND, csi:pi, csi:jetson, rtsp://…, file:FILM, dir:FOLDER, \
+                 image:PICTURE, or test:SEED",
+                without_login(text)
             )
         };
         let (kind, rest) = text.split_once(':').ok_or_else(wrong)?;
@@ -69,29 +72,13 @@ impl fmt::Display for SourceUri {
             Self::V4l2(name) => write!(f, "v4l2:{}", name.display()),
             Self::CsiPi => f.write_str("csi:pi"),
             Self::CsiJetson => f.write_str("csi:jetson"),
-            Self::Rtsp(address) => f.write_str(&without_logins(address)),
+            Self::Rtsp(address) => f.write_str(&without_login(address)),
             Self::File(path) => write!(f, "file:{}", path.display()),
             Self::Dir(path) => write!(f, "dir:{}", path.display()),
             Self::Image(path) => write!(f, "image:{}", path.display()),
             Self::Test(seed) => write!(f, "test:{seed}"),
         }
     }
-}
-
-/// A text without the names and passwords in its addresses, which are nobody's to read in a log or on a page.
-pub fn without_logins(text: &str) -> String {
-    let mut parts = text.split("://");
-    let mut shown = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        // a password may have a slash and an @ in it, and no blank
-        let end = part.find(|letter: char| letter.is_whitespace() || "'\"".contains(letter)).unwrap_or(part.len());
-        let (address, rest) = part.split_at(end);
-        let host = address.rsplit_once('@').map(|(_, host)| format!("…@{host}"));
-        shown.push_str("://");
-        shown.push_str(host.as_deref().unwrap_or(address));
-        shown.push_str(rest);
-    }
-    shown
 }
 
 #[cfg(test)]
@@ -138,12 +125,19 @@ mod tests {
         for (text, shown) in [
             ("rtsp://user:secret@camera.example.org/stream", "rtsp://…@camera.example.org/stream"),
             ("rtsp://user.example.org:se/cr@t@camera.example.org/", "rtsp://…@camera.example.org/"),
+            ("rtsp://user:it's my \"secret\"@camera.example.org/", "rtsp://…@camera.example.org/"),
+            ("rtsp:/user:secret@camera.example.org/", "rtsp:…@camera.example.org/"),
+            ("rtsp://camera.example.org/?user=me&password=x", "rtsp://camera.example.org/?user=…&password=…"),
             (
                 "exec:curl 'http://user:secret@a.example.org/x' | tee a@b && ffmpeg -i rtsp://u:p@c.example.org -",
                 "exec:curl 'http://…@a.example.org/x' | tee a@b && ffmpeg -i rtsp://…@c.example.org -",
             ),
         ] {
             assert_eq!(text.parse::<SourceUri>().unwrap().to_string(), shown);
+        }
+        for text in ["rtps://user:it's@camera.example.org/", "me:it's@camera.example.org"] {
+            let refused = text.parse::<SourceUri>().unwrap_err();
+            assert!(refused.contains("…@camera.example.org") && !refused.contains("it's"), "{refused}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use glimpse_runtime::Stream;
 use ndarray::{Array3, ArrayView2, ArrayView3};
 
@@ -13,11 +13,11 @@ use super::budget::Chooser;
 use super::live::Live;
 use super::mailbox::{Captured, Found, Mailbox};
 use super::pulse::Pulse;
-use super::rate::RateKeeper;
+use super::rate::{Busy, RateKeeper};
 
 /// How long one waits for a frame before asking whether all is to stop.
 const TICK: Duration = Duration::from_millis(50);
-/// How often frames that cannot be read are said.
+/// How often it is said that frames are passed over.
 const SAID_EVERY: Duration = Duration::from_secs(10);
 /// How many frames' latencies are kept: a program that runs for months does not grow.
 const MOST_LATENCIES: usize = 1 << 16;
@@ -72,6 +72,8 @@ pub struct Done {
     pub patches: u64,
     /// Frames that could not be read.
     pub broken: u64,
+    /// Frames of which viewers left nothing to look at.
+    pub covered: u64,
     pub seconds: f64,
     /// From a frame's capture to its answer, in milliseconds: of the last frames.
     pub latencies_ms: VecDeque<f64>,
@@ -110,9 +112,10 @@ pub fn watch(
 ) -> Result<Done> {
     let mut done = Done::default();
     let mut under_way: VecDeque<Info> = VecDeque::new();
-    let mut broken = Broken::default();
+    let mut passed_over = PassedOver::default();
     let mut known = 0;
     let start = Instant::now();
+    let mut busy = Busy::begin(start);
     loop {
         pulse.beat(&done, mailbox);
         let is_late = until.duration.is_some_and(|duration| start.elapsed() >= duration);
@@ -123,7 +126,10 @@ pub fn watch(
         let most = if stream.model().runs_on() == "cpu" { 1 } else { Stream::MOST };
         if wants_more && under_way.len() < most {
             let limit = if under_way.is_empty() { TICK } else { Duration::ZERO };
-            match mailbox.take(limit) {
+            let waited = Instant::now();
+            let found = mailbox.take(limit);
+            busy.leave_out(waited.elapsed());
+            match found {
                 Found::Frame(Captured { source, number, frame }) => {
                     if let Some(settings) = live.newer(&mut known) {
                         for (chooser, never) in choosers.iter_mut().zip(&settings.never) {
@@ -136,18 +142,24 @@ pub fn watch(
                     let began = Instant::now();
                     match frame.to_rgb() {
                         Ok(rgb) => {
-                            let mut took = Took { read: began.elapsed(), ..Took::default() };
-                            let began = Instant::now();
-                            let Some(mask) = choosers[source].mask(rgb.view(), number)? else { continue };
-                            stream.set_give(live.give(source))?;
-                            stream.submit(rgb, mask)?;
-                            took.choose = began.elapsed();
-                            let (captured, captured_at) = (frame.captured, frame.captured_at);
-                            under_way.push_back(Info { source, number, captured, captured_at, took });
+                            let read = began.elapsed();
+                            if let Some(mask) = choosers[source].mask(rgb.view(), number)? {
+                                stream.set_give(live.give(source))?;
+                                stream.submit(rgb, mask)?;
+                                let took =
+                                    Took { read, choose: began.elapsed().saturating_sub(read), ..Took::default() };
+                                let (captured, captured_at) = (frame.captured, frame.captured_at);
+                                under_way.push_back(Info { source, number, captured, captured_at, took });
+                            } else {
+                                done.covered += 1;
+                                passed_over.say(source, &anyhow!("the page's boxes cover every patch; take one away"));
+                                busy.leave_out(began.elapsed());
+                            }
                         }
                         Err(error) => {
                             done.broken += 1;
-                            broken.say(source, &error);
+                            passed_over.say(source, &error);
+                            busy.leave_out(began.elapsed());
                         }
                     }
                     continue;
@@ -162,12 +174,6 @@ pub fn watch(
         let began = Instant::now();
         let Some(answer) = stream.receive()? else { break };
         (took.compute, took.latency) = (began.elapsed(), captured_at.elapsed());
-        if let Some(keeper) = &mut until.keeper {
-            let count = keeper.next((took.choose + took.compute).as_secs_f64() * 1e3);
-            for chooser in &mut *choosers {
-                chooser.set_count(count);
-            }
-        }
         done.patches += answer.mask.visible().len() as u64;
         if done.latencies_ms.len() == MOST_LATENCIES {
             done.latencies_ms.pop_front();
@@ -177,20 +183,27 @@ pub fn watch(
         let (frame, visible) = (Arc::new(answer.frame), answer.mask.visible());
         let (tokens, picture) = (answer.tokens, answer.picture);
         give(&Seen { source, number, captured, frame, visible, tokens, picture, took })?;
+        let spent = busy.frame(Instant::now());
+        if let Some(keeper) = &mut until.keeper {
+            let count = keeper.next(spent.as_secs_f64() * 1e3);
+            for chooser in &mut *choosers {
+                chooser.set_count(count);
+            }
+        }
     }
     done.seconds = start.elapsed().as_secs_f64();
     Pulse::end(&done, mailbox);
     Ok(done)
 }
 
-/// Says that frames cannot be read, but not for each.
+/// Says why frames are passed over, but not for each.
 #[derive(Default)]
-struct Broken {
+struct PassedOver {
     said: Option<Instant>,
     since: u64,
 }
 
-impl Broken {
+impl PassedOver {
     fn say(&mut self, source: usize, error: &anyhow::Error) {
         self.since += 1;
         if self.said.is_none_or(|said| said.elapsed() >= SAID_EVERY) {

@@ -53,8 +53,8 @@ Examples:
 #[expect(clippy::struct_excessive_bools, reason = "a command line's flags are true or false")]
 pub struct Args {
     /// Where frames come from: v4l2:N or `v4l2:/dev/…` (a camera of Linux's), exec:COMMAND (raw, Y4M or MJPEG on its standard
-    /// output), csi:pi, csi:jetson, `rtsp://…`, `file:FILM`, dir:FOLDER, image:PICTURE, test:SEED (a pattern that moves); may
-    /// be given several times
+    /// output), csi:pi, csi:jetson, `rtsp://…` or `rtsps://…`, `file:FILM`, dir:FOLDER, image:PICTURE, test:SEED (a pattern that
+    /// moves); may be given several times
     #[arg(long = "source", value_name = "URI", required = true)]
     sources: Vec<SourceUri>,
 
@@ -100,9 +100,10 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
 
-    /// Where to: FILE.jsonl for features, a line a frame, FILE.parquet, or FILE.npy; `mqtt://[USER[:PASSWORD]@]HOST/TOPIC` or
-    /// `mqtts://…`, a message a frame; zenoh:KEY, a sample a frame; FILE.mjpeg or FILE.y4m for painted frames; - for features
-    /// on standard output, mjpeg:- or y4m:- for frames; may be given several times
+    /// Where to: FILE.jsonl for features, a line a frame, and FILE.parquet or FILE.npy, which take --rotate, --frames or
+    /// --duration; another ending with the kind before it, jsonl:FILE; `mqtt://[USER[:PASSWORD]@]HOST/TOPIC` or `mqtts://…`, a
+    /// message a frame; zenoh:KEY, a sample a frame; FILE.mjpeg or FILE.y4m for painted frames; - for features on standard
+    /// output, mjpeg:- or y4m:- for frames; may be given several times
     #[arg(long = "out", value_name = "OUTPUT")]
     outputs: Vec<Output>,
 
@@ -128,7 +129,7 @@ pub struct Args {
     zenoh_config: Option<PathBuf>,
 
     /// Which tokens make a frame's features: the class token, the mean of those of patches, or none are left out
-    #[arg(long, value_enum, value_name = "POOL", default_value = "cls")]
+    #[arg(long, value_enum, value_name = "POOL", default_value = "mean")]
     pool: Keep,
 
     /// Replace files that exist
@@ -180,6 +181,8 @@ struct Report {
     frames: u64,
     /// Frames that could not be read.
     broken: u64,
+    /// Frames of which the page's viewers left nothing to look at.
+    covered: u64,
     seconds: f64,
     frames_per_s: f64,
     /// From a frame's capture to its answer.
@@ -197,6 +200,8 @@ struct SourceReport {
     captured: u64,
     /// Of them, those that a newer one took the place of.
     dropped: u64,
+    /// Why it gave no more, where that was not its end.
+    broke_off: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -254,8 +259,8 @@ pub fn run(args: &Args) -> Result<()> {
     let mailbox = Arc::new(Mailbox::new(args.sources.len()));
     let names: Vec<String> = args.sources.iter().map(SourceUri::to_string).collect();
     let live = Arc::new(Live::new(args.visible, names.len(), give, paints && bound.is_some()));
-    let page =
-        bound.map(|bound| bound.serve(on_page(args, &names, &mut stream), Arc::clone(&live), Arc::clone(&mailbox)));
+    let page = bound
+        .map(|bound| bound.serve(on_page(args, &names, never, &mut stream), Arc::clone(&live), Arc::clone(&mailbox)));
     let page = page.transpose()?;
     let wanted =
         Wanted { size: args.size, fps: args.fps, format: args.format, every: args.every_frame, again: args.again };
@@ -308,7 +313,7 @@ pub fn run(args: &Args) -> Result<()> {
     let done = watched?;
     let sources = names.into_iter().enumerate().map(|(at, source)| {
         let (captured, dropped) = mailbox.counts(at);
-        SourceReport { source, captured, dropped }
+        SourceReport { source, captured, dropped, broke_off: mailbox.broke_off(at) }
     });
     report(args, Report::new(sources.collect(), reports, done, grid.len(), stream.model().runs_on()))?;
     ended
@@ -343,7 +348,7 @@ fn give(args: &Args) -> Give {
 }
 
 /// What a page says that does not change.
-fn on_page(args: &Args, names: &[String], stream: &mut Stream) -> serve::About {
+fn on_page(args: &Args, names: &[String], masked: Vec<usize>, stream: &mut Stream) -> serve::About {
     serve::About {
         sources: names.to_vec(),
         outputs: args.outputs.iter().map(Output::to_string).collect(),
@@ -351,6 +356,7 @@ fn on_page(args: &Args, names: &[String], stream: &mut Stream) -> serve::About {
         device: stream.model().runs_on().to_owned(),
         grid: stream.model().grid(),
         never: args.never.clone(),
+        masked,
         // each frame says itself what is made of it
         cannot_paint: stream.set_give(Give::Both).err().map(|error| error.to_string()),
     }
@@ -391,6 +397,7 @@ impl Report {
             outputs,
             frames: done.frames,
             broken: done.broken,
+            covered: done.covered,
             seconds: done.seconds,
             frames_per_s: done.frames as f64 / done.seconds.max(f64::EPSILON),
             latency_p50_ms: percentile(50),
@@ -414,11 +421,15 @@ fn report(args: &Args, report: Report) -> Result<()> {
     if let (Some(p50), Some(p99)) = (report.latency_p50_ms, report.latency_p99_ms) {
         eprintln!("from capture to answer: p50 {p50:.1} ms, p99 {p99:.1} ms");
     }
-    for SourceReport { source, captured, dropped } in &report.sources {
-        eprintln!("{source}: {captured} captured, {dropped} dropped for newer ones");
+    for SourceReport { source, captured, dropped, broke_off } in &report.sources {
+        let broke_off = broke_off.as_ref().map_or_else(String::new, |why| format!("; it broke off: {why}"));
+        eprintln!("{source}: {captured} captured, {dropped} dropped for newer ones{broke_off}");
     }
     if report.broken > 0 {
         eprintln!("{} frames could not be read", report.broken);
+    }
+    if report.covered > 0 {
+        eprintln!("{} frames were not looked at: the page's boxes covered them", report.covered);
     }
     for OutputReport { output, missed, lost } in report.outputs.iter().filter(|output| output.missed + output.lost > 0)
     {

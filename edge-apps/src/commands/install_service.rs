@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 
 use super::camera;
+use crate::camera::logins::{refusal_without_logins, without_logins};
 use crate::config;
 
 /// Where systemd looks for what an administrator adds.
@@ -103,10 +104,12 @@ fn write(path: &Path, text: &[u8]) -> Result<()> {
 /// Sees whether `glimpse camera` would take these options.
 fn check(config: &Path) -> Result<()> {
     let words = ["glimpse", "camera", "--config"].map(Into::into).into_iter().chain([config.into()]).collect();
-    let mut words = config::expanded(words, crate::is_camera_option)?;
+    // what is no TOML is repeated, and passwords belong in such a file
+    let said = |error: anyhow::Error| anyhow::anyhow!("{}", without_logins(&format!("{error:#}")));
+    let mut words = config::expanded(words, crate::is_camera_option).map_err(said)?;
     words.remove(1);
-    let camera = Camera::try_parse_from(words).map_err(|error| {
-        let said = error.to_string();
+    let camera = Camera::try_parse_from(words).map_err(|refusal| {
+        let said = refusal_without_logins(refusal).to_string();
         let reason: Vec<&str> = said.lines().take_while(|line| !line.starts_with("Usage")).map(str::trim).collect();
         anyhow::anyhow!("{}: {}", config.display(), reason.join(" ").trim_start_matches("error: ").trim_end())
     })?;

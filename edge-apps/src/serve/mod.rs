@@ -63,6 +63,8 @@ pub struct About {
     pub grid: PatchGrid,
     /// What the command line never looks at.
     pub never: Vec<Area>,
+    /// Patches that its mask hides.
+    pub masked: Vec<usize>,
     /// Why there is no painted picture, where there is none.
     pub cannot_paint: Option<String>,
 }

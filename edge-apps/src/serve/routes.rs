@@ -219,7 +219,7 @@ fn boxes(state: &State, source: usize, texts: &[String]) -> Result<Vec<Area>, Re
     }
     let grid = state.about.grid;
     let all: Vec<Area> = state.about.never.iter().chain(&boxes).copied().collect();
-    if never(grid, &all, size).len() == grid.len() {
+    if never(grid, &all, &state.about.masked, size).len() == grid.len() {
         return Err(bad("these boxes cover every patch: leave something to look at"));
     }
     Ok(boxes)

@@ -1,5 +1,6 @@
 //! A program's output: cameras and films of other programs.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -9,14 +10,17 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use super::stream::frames_of;
 use super::{Hopeless, Next, Source, Wanted};
+use crate::camera::logins::without_logins;
 use crate::camera::pixels::RawFrame;
-use crate::camera::uri::{SourceUri, without_logins};
+use crate::camera::uri::SourceUri;
 
 /// Bytes of a pipe that are read at once.
 const PIPE_BYTES: usize = 1 << 20;
 /// How long a program that is told to stop may take.
 const MOST_TO_STOP: Duration = Duration::from_millis(300);
 
+/// Frames a second of a board's own camera, if none are asked for.
+const FPS: f64 = 30.0;
 /// What reads films and network cameras.
 const FFMPEG: &str = "ffmpeg";
 /// How often a line of what it complains about is told.
@@ -37,11 +41,11 @@ impl Program {
     /// # Errors
     /// [`Hopeless`] when it is not there; says which it is, and how to get it.
     pub fn start(uri: &SourceUri, wanted: &Wanted) -> Result<Self> {
-        let words = words(uri, wanted);
-        let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::piped());
+        let (program, words) = command_line(uri, wanted);
+        let mut command = Command::new(program);
+        command.args(words).stdin(Stdio::null()).stdout(Stdio::piped());
         // it repeats addresses, with their passwords; and its lines are none of a log's
-        if words[0] == FFMPEG {
+        if program == FFMPEG {
             command.stderr(Stdio::piped());
         }
         // so that what it starts itself can be stopped with it, and a terminal's Ctrl-C is for us alone
@@ -49,9 +53,9 @@ impl Program {
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = command.spawn().map_err(|error| match error.kind() {
             ErrorKind::NotFound => {
-                Hopeless(format!("the program {} is not there: {}", words[0], how_to_get(&words[0]))).into()
+                Hopeless(format!("the program {program} is not there: {}", how_to_get(program))).into()
             }
-            _ => anyhow!("the program {} cannot be started: {error}", words[0]),
+            _ => anyhow!("the program {program} cannot be started: {error}"),
         })?;
         if let Some(errors) = child.stderr.take() {
             let name = uri.to_string();
@@ -146,45 +150,54 @@ fn stop(child: &mut Child) {
     }
 }
 
-/// The words of a source's command line.
-fn words(uri: &SourceUri, wanted: &Wanted) -> Vec<String> {
-    let fps = wanted.fps.map_or_else(|| "30".to_owned(), |fps| fps.to_string());
+/// A source's command line: the program, and the words behind it.
+fn command_line(uri: &SourceUri, wanted: &Wanted) -> (&'static str, Vec<OsString>) {
     let [width, height] = wanted.size();
-    let line = match uri {
-        SourceUri::CsiPi => format!(
-            "rpicam-vid --nopreview --timeout 0 --codec mjpeg --width {width} --height {height} --framerate {fps} --output -"
+    let fps = wanted.fps.unwrap_or(FPS);
+    let (program, line) = match uri {
+        SourceUri::CsiPi => (
+            "rpicam-vid",
+            format!(
+                "--nopreview --timeout 0 --codec mjpeg --width {width} --height {height} --framerate {fps} --output -"
+            ),
         ),
-        SourceUri::CsiJetson => format!(
-            "gst-launch-1.0 --quiet nvarguscamerasrc ! \
-             video/x-raw(memory:NVMM),width={width},height={height},framerate={}/1 ! nvvidconv ! video/x-raw,format=I420 ! \
-             y4menc ! fdsink fd=1",
-            wanted.fps.unwrap_or(30.0).round()
+        SourceUri::CsiJetson => (
+            "gst-launch-1.0",
+            format!(
+                "--quiet nvarguscamerasrc ! \
+                 video/x-raw(memory:NVMM),width={width},height={height},framerate={}/1 ! nvvidconv ! video/x-raw,format=I420 ! \
+                 y4menc ! fdsink fd=1",
+                fps.round()
+            ),
         ),
         SourceUri::Exec(command) => {
-            let shell = if cfg!(windows) { ["cmd", "/C"] } else { ["sh", "-c"] };
-            return shell.into_iter().map(str::to_owned).chain([command.clone()]).collect();
+            let (shell, option) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
+            return (shell, vec![option.into(), command.into()]);
         }
-        _ => format!("{FFMPEG} -hide_banner -loglevel error -nostdin"),
+        _ => (FFMPEG, "-hide_banner -loglevel error -nostdin".to_owned()),
     };
-    let mut words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    let mut words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
     let input = match uri {
         SourceUri::File(path) => {
             // at the film's own pace, unless each frame is to be seen
-            words.extend((!wanted.every).then(|| "-re".to_owned()));
-            path.display().to_string()
+            words.extend((!wanted.every).then(|| "-re".into()));
+            // else what stands before a colon in its name is taken for a protocol
+            let mut input = OsString::from("file:");
+            input.push(path);
+            input
         }
         SourceUri::Rtsp(address) => {
             // the newest frame is wanted, and none that a decoder's threads still hold
-            words.extend(["-rtsp_transport", "tcp", "-fflags", "nobuffer", "-flags", "low_delay"].map(str::to_owned));
-            address.clone()
+            words.extend(["-rtsp_transport", "tcp", "-fflags", "nobuffer", "-flags", "low_delay"].map(OsString::from));
+            address.into()
         }
-        _ => return words,
+        _ => return (program, words),
     };
-    words.extend(["-i".to_owned(), input]);
-    words.extend(wanted.size.iter().flat_map(|[width, height]| ["-s".to_owned(), format!("{width}x{height}")]));
-    words.extend(wanted.fps.iter().flat_map(|fps| ["-r".to_owned(), fps.to_string()]));
-    words.extend("-an -f yuv4mpegpipe -pix_fmt yuv420p -strict -1 -".split(' ').map(str::to_owned));
-    words
+    words.extend(["-i".into(), input]);
+    words.extend(wanted.size.iter().flat_map(|[width, height]| ["-s".into(), format!("{width}x{height}").into()]));
+    words.extend(wanted.fps.iter().flat_map(|fps| ["-r".into(), fps.to_string().into()]));
+    words.extend("-an -f yuv4mpegpipe -pix_fmt yuv420p -strict -1 -".split(' ').map(OsString::from));
+    (program, words)
 }
 
 /// Where a program comes from.
@@ -207,5 +220,19 @@ mod tests {
         let errors = "rtsp://user:secret@a.example.org/live: 401\n\nagain\nagain\n".as_bytes();
         tell(errors, |line| told.push(line.to_owned()));
         assert_eq!(told, ["rtsp://…@a.example.org/live: 401", "(2 more lines are left out)"]);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_film_s_name_reaches_ffmpeg_as_it_is() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+
+        for name in [b"2024-05-01T12:30:00.mp4".as_slice(), b"-\xff film.mp4"] {
+            let uri = SourceUri::File(OsStr::from_bytes(name).into());
+            let (program, words) = command_line(&uri, &Wanted::default());
+            let input = words.iter().position(|word| word == "-i").and_then(|at| words.get(at + 1)).unwrap();
+            assert_eq!((program, input.clone().into_vec()), (FFMPEG, [b"file:", name].concat()));
+        }
     }
 }

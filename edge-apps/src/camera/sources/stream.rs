@@ -7,10 +7,12 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::Wanted;
 use super::jpeg::read_jpeg;
-use crate::camera::pixels::{MOST_SIDE, PixelFormat, RawFrame};
+use crate::camera::pixels::{MOST_SIDE, PixelFormat, Range, RawFrame};
 
 const Y4M: &[u8] = b"YUV4MPEG2";
 const FRAME: &[u8] = b"FRAME";
+/// How ffmpeg says, behind an X, that black is 0 and white 255.
+const FULL: &str = "COLORRANGE=FULL";
 /// Frames a second of a film that does not say it, as ffmpeg has it.
 const UNSAID_FPS: f64 = 25.0;
 /// What a film may say: anything else is taken for unsaid.
@@ -90,15 +92,15 @@ fn raw_frames(
 }
 
 /// # Source
-/// The format's manual page, yuv4mpeg(5).
+/// The format's manual page, yuv4mpeg(5); what ffmpeg adds to it, yuv4mpegenc.c.
 fn y4m_frames(mut stream: impl BufRead, give: &mut impl FnMut(RawFrame) -> bool) -> Result<()> {
-    let Y4m { size: [width, height], format, .. } = y4m_header(&line(&mut stream)?)?;
+    let Y4m { size: [width, height], format, range, .. } = y4m_header(&line(&mut stream)?)?;
     let bytes = format.bytes(width, height).unwrap_or_default();
     while !stream.fill_buf()?.is_empty() {
         ensure!(line(&mut stream)?.starts_with(FRAME), "a Y4M stream with something else where a frame should begin");
         let mut frame = vec![0; bytes];
         stream.read_exact(&mut frame).map_err(in_the_middle)?;
-        if !give(RawFrame::now(format, width, height, frame)) {
+        if !give(RawFrame::now(format, width, height, frame).in_range(range)) {
             break;
         }
     }
@@ -109,11 +111,12 @@ fn y4m_frames(mut stream: impl BufRead, give: &mut impl FnMut(RawFrame) -> bool)
 struct Y4m {
     size: [u32; 2],
     format: PixelFormat,
+    range: Range,
     fps: Option<f64>,
 }
 
 fn y4m_header(header: &[u8]) -> Result<Y4m> {
-    let (mut size, mut format, mut fps) = ([0; 2], PixelFormat::I420, None);
+    let (mut size, mut format, mut range, mut fps) = ([0; 2], PixelFormat::I420, Range::Limited, None);
     for word in header.split(|&byte| byte == b' ').filter(|word| !word.is_empty()) {
         let value = std::str::from_utf8(&word[1..]).context("a Y4M header that is no text")?;
         match word[0] {
@@ -128,6 +131,7 @@ fn y4m_header(header: &[u8]) -> Result<Y4m> {
                     _ => bail!("Y4M frames in {value}, which Glimpse does not read; 420, 422, 444 and mono it does"),
                 }
             }
+            b'X' if value == FULL => range = Range::Full,
             // a rate of 0:0 is one that nobody knows
             b'F' => {
                 let ratio =
@@ -140,7 +144,7 @@ fn y4m_header(header: &[u8]) -> Result<Y4m> {
     let [width, height] = size;
     let sides = 1..=MOST_SIDE;
     ensure!(sides.contains(&width) && sides.contains(&height), "a Y4M header with frames of {width}×{height} pixels");
-    Ok(Y4m { size, format, fps })
+    Ok(Y4m { size, format, range, fps })
 }
 
 /// A line of Y4M.
@@ -195,6 +199,20 @@ mod tests {
             let (frames, error) = read(&stream[..stream.len() - 1], &Wanted::default());
             assert_eq!((frames.len(), error.unwrap().as_str()), (2, "it ended in the middle of a frame"));
         }
+    }
+
+    #[test]
+    fn y4m_s_white_is_what_its_range_says() {
+        let white = |header: &str, luma: u8| {
+            let frame = [[luma; 15].as_slice(), &[128; 12]].concat();
+            let (frames, _) = read(&y4m(header, &frame, 1), &Wanted::default());
+            frames[0].to_rgb().unwrap().iter().all(|&value| value == 255)
+        };
+        for header in ["YUV4MPEG2 W5 H3", "YUV4MPEG2 W5 H3 C420jpeg XYSCSS=420JPEG XCOLORRANGE=LIMITED"] {
+            assert!(white(header, 235), "{header}");
+        }
+        let full = "YUV4MPEG2 W5 H3 F25:1 Ip A1:1 C420jpeg XYSCSS=420JPEG XCOLORRANGE=FULL";
+        assert!(white(full, 255) && !white(full, 235));
     }
 
     #[test]

@@ -52,6 +52,21 @@ pub fn check(args: &Args) -> Result<()> {
         !is_raw || args.size.is_some(),
         "raw frames have no size of their own: say it with --size, such as 640x480"
     );
+    let has_size = |source: &SourceUri| match source {
+        SourceUri::Dir(_) | SourceUri::Image(_) => false,
+        SourceUri::Exec(_) => is_raw,
+        _ => true,
+    };
+    ensure!(
+        args.size.is_none() || args.sources.iter().any(has_size),
+        "--size is for cameras, films and test:, and for exec: with raw frames, which --format says; the others say themselves how large \
+         their frames are, so it would do nothing"
+    );
+    let has_rate = |source: &SourceUri| !matches!(source, SourceUri::Dir(_));
+    ensure!(
+        args.fps.is_none() || args.sources.iter().any(has_rate),
+        "--fps is for sources that have a rate; each picture of a dir: is looked at in its turn, so it would do nothing"
+    );
     let ends = |source: &SourceUri| matches!(source, SourceUri::File(_) | SourceUri::Dir(_) | SourceUri::Exec(_));
     ensure!(
         !args.again || args.sources.iter().any(ends),

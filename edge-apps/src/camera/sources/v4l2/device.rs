@@ -10,19 +10,21 @@ use nokhwa::Camera;
 use nokhwa::utils::{CameraFormat, CameraIndex, FrameFormat, RequestedFormat, RequestedFormatType, Resolution};
 use rustix::io::Errno;
 use v4l::capability::Flags;
+use v4l::format::{Colorspace, Quantization};
 use v4l::video::Capture as _;
 use v4l::video::capture::Parameters;
 use v4l::{Device, Format, FourCC, Fraction};
 
 use super::list;
 use super::modes::{Mode, Modes, format_of, name};
-use crate::camera::pixels::PixelFormat;
+use crate::camera::pixels::{PixelFormat, Range};
 use crate::camera::sources::{Hopeless, Wanted};
 
 /// What the driver gives.
 #[derive(Debug, Clone, Copy)]
 pub struct Given {
     pub mode: Mode,
+    pub range: Range,
     /// Bytes from row to row.
     pub stride: u32,
 }
@@ -132,7 +134,18 @@ pub fn ask(device: &Device, path: &Path, wanted: &Wanted) -> Result<Given> {
     let interval = device.params().ok().map(|has| [has.interval.numerator, has.interval.denominator]);
     let interval = interval.filter(|interval| !interval.contains(&0));
     let mode = Mode { format, fourcc: has.fourcc.repr, size: [has.width, has.height], interval };
-    Ok(Given { mode, stride: has.stride })
+    Ok(Given { mode, range: range_of(&has), stride: has.stride })
+}
+
+/// The range of a format's YUV.
+///
+/// # Source
+/// The kernel's videodev2.h, `V4L2_MAP_QUANTIZATION_DEFAULT`.
+fn range_of(format: &Format) -> Range {
+    match (format.quantization, format.colorspace) {
+        (Quantization::FullRange, _) | (Quantization::Default, Colorspace::JPEG) => Range::Full,
+        _ => Range::Limited,
+    }
 }
 
 /// Has nokhwa open the camera and ask it for exactly that: whether it could.
@@ -158,4 +171,20 @@ fn asked_by_nokhwa(path: &Path, mode: &Mode) -> bool {
         Err(error) => log::debug!("{}: nokhwa cannot have {mode}: {error}", path.display()),
     }
     asked.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_what_the_driver_says_or_what_its_colours_have() {
+        let range = |quantization, colorspace| {
+            range_of(&Format { quantization, colorspace, ..Format::new(64, 48, FourCC::new(b"YUYV")) })
+        };
+        assert_eq!(range(Quantization::Default, Colorspace::SRGB), Range::Limited);
+        assert_eq!(range(Quantization::Default, Colorspace::JPEG), Range::Full);
+        assert_eq!(range(Quantization::FullRange, Colorspace::SRGB), Range::Full);
+        assert_eq!(range(Quantization::LimitedRange, Colorspace::JPEG), Range::Limited);
+    }
 }

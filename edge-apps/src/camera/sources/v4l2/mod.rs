@@ -22,7 +22,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use rustix::time::{ClockId, clock_gettime};
 use v4l::buffer::{Flags, Metadata, Type};
 use v4l::io::mmap::Stream;
@@ -42,7 +42,7 @@ const MOST_SILENCE: Duration = Duration::from_millis(1200);
 /// A camera that is filming.
 ///
 /// A thread holds it, since a driver may keep whoever asks it waiting. Nobody waits for the thread: it looks for its reader with
-/// each frame, and ends, which lets the camera go, when there is none, or none came for longer than one may take.
+/// each whole frame, and ends, which lets the camera go, when there is none, or none came for longer than one may take.
 #[derive(Debug)]
 pub struct Camera {
     frames: Receiver<Result<RawFrame>>,
@@ -91,22 +91,40 @@ fn film(path: &Path, name: &str, wanted: &Wanted, give: &SyncSender<Result<RawFr
     let failed = |error| device::explained(error, path);
     let mut stream = Stream::with_buffers(&device, Type::VideoCapture, BUFFERS).map_err(failed)?;
     let period = given.mode.fps().map_or(Duration::ZERO, |fps| Duration::from_secs_f64(1.0 / fps));
-    let mut most = MOST_TO_BEGIN + period;
-    loop {
-        stream.set_timeout(most);
+    pass_on(period, give, |limit| {
+        stream.set_timeout(limit);
         let (buffer, metadata) = match stream.next() {
-            Err(error) if error.kind() == ErrorKind::TimedOut => bail!("no frame for {:.1} s", most.as_secs_f64()),
+            Err(error) if error.kind() == ErrorKind::TimedOut => bail!("no frame for {:.1} s", limit.as_secs_f64()),
             other => other.map_err(failed)?,
         };
-        most = MOST_SILENCE + period;
         // what the driver knows to be broken
         if metadata.flags.contains(Flags::ERROR) || metadata.bytesused == 0 {
-            continue;
+            return Ok(None);
         }
         let filled = &buffer[..buffer.len().min(metadata.bytesused as usize)];
-        if give.send(Ok(frame(filled, metadata, &given))).is_err() {
+        Ok(Some(frame(filled, metadata, &given)))
+    })
+}
+
+/// Gives whole frames until nobody wants another: `next` waits so long for a frame, and has none where it is broken.
+///
+/// # Errors
+/// Those of `next`; when broken ones alone come for longer than a whole one may take, with which nobody would see that the
+/// reader is gone.
+fn pass_on(
+    period: Duration,
+    give: &SyncSender<Result<RawFrame>>,
+    mut next: impl FnMut(Duration) -> Result<Option<RawFrame>>,
+) -> Result<()> {
+    let (mut most, mut since) = (MOST_TO_BEGIN + period, Instant::now());
+    loop {
+        let left = most.saturating_sub(since.elapsed());
+        ensure!(!left.is_zero(), "no whole frame for {:.1} s", most.as_secs_f64());
+        let Some(frame) = next(left)? else { continue };
+        if give.send(Ok(frame)).is_err() {
             return Ok(());
         }
+        (most, since) = (MOST_SILENCE + period, Instant::now());
     }
 }
 
@@ -114,7 +132,7 @@ fn frame(buffer: &[u8], metadata: &Metadata, given: &device::Given) -> RawFrame 
     let (format, size) = (given.mode.format, given.mode.size);
     let bytes = rows::unpadded(buffer, format, size, given.stride);
     let [width, height] = if format == PixelFormat::Mjpeg { [0; 2] } else { size };
-    let mut frame = RawFrame::now(format, width, height, bytes);
+    let mut frame = RawFrame::now(format, width, height, bytes).in_range(given.range);
     if let Some(age) = age(metadata) {
         frame.captured = frame.captured.checked_sub(age).unwrap_or_else(SystemTime::now);
         frame.captured_at = frame.captured_at.checked_sub(age).unwrap_or_else(Instant::now);
@@ -137,5 +155,29 @@ fn warn_once(what: String) {
     if !said.contains(&what) {
         log::warn!("{what}");
         said.insert(what);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_camera_whose_frames_are_all_broken_is_let_go() {
+        let whole = || RawFrame::now(PixelFormat::Grey, 1, 1, vec![0]);
+        let (give, frames) = mpsc::sync_channel(1);
+        let start = Instant::now();
+        let mut asked = 0;
+        let ended = pass_on(Duration::ZERO, &give, |limit| {
+            asked += 1;
+            assert!(limit <= MOST_TO_BEGIN && start.elapsed() < 2 * MOST_SILENCE, "it is held for ever");
+            std::thread::sleep(Duration::from_millis(5));
+            Ok((asked == 1).then(whole))
+        });
+        assert!(ended.unwrap_err().to_string().contains("no whole frame for 1.2 s"));
+        assert!(asked > 2 && start.elapsed() >= MOST_SILENCE && frames.try_recv().is_ok());
+        // and so is one that nobody looks at
+        drop(frames);
+        assert!(pass_on(Duration::ZERO, &give, |_| Ok(Some(whole()))).is_ok());
     }
 }
