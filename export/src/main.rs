@@ -44,7 +44,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let result = command::recipe::expanded(std::env::args().collect()).and_then(|words| run(Cli::parse_from(words)));
+    let result = command::recipe::expanded(std::env::args_os().collect()).and_then(|words| run(Cli::parse_from(words)));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -240,3 +240,36 @@ fn a_wrong_use_is_2_says_what_to_do_and_loses_nothing() {
     }
     assert_eq!(fs::read(dir.path().join("run/step-000000001/model.safetensors")).unwrap(), newest);
 }
+
+#[test]
+fn weights_that_are_no_numbers_are_not_saved() {
+    let dir = place();
+    // the first step is one of the warm-up and leaves the weights as they are; the second throws them away
+    let line = "finetune start --data stripes -o run --batch 10 --epochs 1 --warmup 0.1 --learning-rate 1e30 --layer-decay 1 \
+                --checkpoint-every 1";
+    let (code, _, said) = run(dir.path(), line);
+    assert!(code == 2 && said.contains("are not saved") && said.contains("step-000000002 with --resume"), "{said}");
+    for step in 1..=2 {
+        let model = dir.path().join(format!("run/step-{step:09}/model.safetensors"));
+        let weights = glimpse_export::weights::Weights::read(&model).unwrap();
+        assert!(weights.iter().all(|(_, weight)| weight.values.iter().all(|v| v.is_finite())), "step {step}");
+    }
+}
+
+#[test]
+fn a_run_goes_on_with_its_own_pictures_and_tells_how_it_began() {
+    let dir = place();
+    fs::rename(dir.path().join("stripes/train"), dir.path().join("classes")).unwrap();
+    let line = "finetune start --data classes -o classes/run --batch 10 --epochs 1";
+    works(dir.path(), &format!("{line} --stop-after 3"));
+    let added = dir.path().join("classes/blue/added.png");
+    picture("blue", 99).save(&added).unwrap();
+    let (code, _, said) = run(dir.path(), &format!("{line} --resume"));
+    assert!(code == 2 && said.contains("120 then, 121 now"), "{said}");
+    fs::remove_file(added).unwrap();
+    // the run lies among the classes and is none
+    let newest = works(dir.path(), &format!("{line} --resume"));
+    assert_eq!(newest, "classes/run/step-000000010\n");
+    let training = fs::read_to_string(dir.path().join("classes/run/step-000000010/training.toml")).unwrap();
+    assert!(training.contains("source = \"start\"") && training.contains("--stop-after 3"), "{training}");
+}

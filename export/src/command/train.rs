@@ -74,7 +74,7 @@ pub struct Args {
     ema: Option<f64>,
     /// Start from the weights of this checkpoint, run, bundle or public file instead of random ones. What they predicted may
     /// be another thing, such as normalized patches.
-    #[arg(long, value_name = "WEIGHTS", conflicts_with = "resume")]
+    #[arg(long, value_name = "WEIGHTS")]
     start_from: Option<PathBuf>,
     /// Threads that decode and crop; by default one less than the machine has, at most 16.
     #[arg(long)]
@@ -131,6 +131,12 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         "--device {}: GPUs can share a batch, the CPU cannot take part: leave {CPU} out",
         args.device.join(",")
     );
+    if args.resume && args.start_from.is_some() {
+        eprintln!(
+            "--start-from is left aside: with --resume, the run in {} goes on with its own weights",
+            args.out.display()
+        );
+    }
     try_device::trusted(&args.device, args.matmul)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let settings = Settings {
@@ -172,7 +178,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 
 /// The command as it was typed, the program by its name alone and folders by theirs: cards carry no path of a machine.
 pub(super) fn command_line() -> String {
-    let mut words: Vec<String> = std::env::args().collect();
+    let mut words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     for word in &mut words {
         if word.starts_with('/')
             && let Some(name) = word.trim_end_matches('/').rsplit('/').next()

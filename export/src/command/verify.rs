@@ -129,7 +129,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 fn paint(args: &Args, bundle: &Bundle, precisions: Vec<Precision>, folder: &Path) -> anyhow::Result<Quality> {
     // Before the long part, so that what is missing is said at once.
     let opencv = (!args.no_opencv).then(|| OpenCv::find(args.python.as_deref())).transpose()?;
-    let paths = spread(chosen(folder, args.split)?, args.limit);
+    let paths = folder::spread(chosen(folder, args.split)?, args.limit.unwrap_or(usize::MAX));
     let settings = Settings {
         side_px: args.side,
         seed: args.seed,
@@ -162,15 +162,6 @@ fn chosen(folder: &Path, split: Split) -> anyhow::Result<Vec<PathBuf>> {
     Ok(chosen)
 }
 
-/// At most `limit` of the pictures, evenly spread.
-fn spread(pictures: Vec<PathBuf>, limit: Option<usize>) -> Vec<PathBuf> {
-    let count = pictures.len();
-    match limit {
-        Some(limit) if limit < count => (0..limit).map(|i| pictures[i * count / limit].clone()).collect(),
-        _ => pictures,
-    }
-}
-
 fn write(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     std::fs::write(file, bytes).with_context(|| format!("writing {}", file.display()))
 }
@@ -179,14 +170,6 @@ fn write(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 #[expect(clippy::unwrap_used, reason = "tests unwrap freely")]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_limit_spreads_over_all_pictures() {
-        let pictures: Vec<PathBuf> = (0..10).map(|i| format!("{i}").into()).collect();
-        assert_eq!(spread(pictures.clone(), Some(3)), ["0", "3", "6"].map(PathBuf::from));
-        assert_eq!(spread(pictures.clone(), Some(10)), pictures);
-        assert_eq!(spread(pictures.clone(), None), pictures);
-    }
 
     #[test]
     fn a_folder_too_small_for_validation_is_named_with_the_way_out() {

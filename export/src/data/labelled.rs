@@ -11,7 +11,9 @@ use rand_pcg::Pcg64;
 
 use super::folder;
 use super::idx::Idx;
+use super::listing::Listing;
 use super::pictures::{Decode, decode};
+use crate::train::checkpoint;
 
 /// Names of the folder whose pictures are asked about, the first one that exists.
 const TEST_FOLDERS: [&str; 3] = ["test", "val", "validation"];
@@ -68,6 +70,8 @@ pub struct Labelled {
     pub train: Vec<Example>,
     /// To be asked about.
     pub test: Vec<Example>,
+    /// The folder's pictures, all of them, where the set is one.
+    pub pictures: Option<Listing>,
 }
 
 impl Labelled {
@@ -105,7 +109,14 @@ impl Labelled {
             dir.display()
         );
         let class_names = (0..classes).map(|class| class.to_string()).collect();
-        Ok(Self { name: name.to_owned(), class_names, split: "the data set's own".to_owned(), train, test })
+        Ok(Self {
+            name: name.to_owned(),
+            class_names,
+            split: "the data set's own".to_owned(),
+            train,
+            test,
+            pictures: None,
+        })
     }
 
     /// Reads a folder tree: `train/CLASS/…` and `test/CLASS/…` (or `val`, `validation`), or `CLASS/…` alone, and then a
@@ -139,7 +150,8 @@ impl Labelled {
                 train.extend(learnt_from.into_iter().map(|path| Example { label, picture: Picture::File(path) }));
             }
             let split = format!("a fifth of each class, drawn with seed {seed}, is asked about");
-            return Ok(Self { name, class_names: classes, split, train, test });
+            let pictures = Some(listing(dir, &train, &test));
+            return Ok(Self { name, class_names: classes, split, train, test, pictures });
         };
         let classes = class_names(&train_dir)?;
         let part = |dir: PathBuf| -> anyhow::Result<Vec<Example>> {
@@ -158,7 +170,8 @@ impl Labelled {
             Ok(examples)
         };
         let (train, test) = (part(train_dir.clone())?, part(dir.join(test_name))?);
-        Ok(Self { name, class_names: classes, split: format!("the folders train and {test_name}"), train, test })
+        let (split, pictures) = (format!("the folders train and {test_name}"), Some(listing(dir, &train, &test)));
+        Ok(Self { name, class_names: classes, split, train, test, pictures })
     }
 
     /// At most so many examples of each part, drawn by `seed`, in the order that they had.
@@ -202,12 +215,20 @@ fn mnist_part(dir: &Path, part: &str) -> anyhow::Result<Vec<Example>> {
     Ok(labels.values.iter().enumerate().map(example).collect())
 }
 
-/// Names of the folders in `dir`, in order: the classes.
+fn listing(dir: &Path, train: &[Example], test: &[Example]) -> Listing {
+    let files = train.iter().chain(test).filter_map(|example| match &example.picture {
+        Picture::File(path) => Some(path),
+        Picture::Grey(..) => None,
+    });
+    Listing::of(dir, files)
+}
+
+/// Names of the folders in `dir`, in order: the classes. A run of training among them is none.
 fn class_names(dir: &Path) -> anyhow::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(dir).with_context(|| format!("reading {}", dir.display()))? {
         let entry = entry.with_context(|| format!("reading {}", dir.display()))?;
-        if entry.path().is_dir() {
+        if entry.path().is_dir() && !checkpoint::is_run(&entry.path()) {
             names.push(entry.file_name().to_string_lossy().into_owned());
         }
     }
@@ -277,6 +298,12 @@ mod tests {
         assert_eq!(paths(&one.test), paths(&again.test));
         assert_ne!(paths(&one.test), paths(&other.test));
         assert!(paths(&one.test).iter().all(|tested| !paths(&one.train).contains(tested)));
+        assert_eq!(one.pictures, other.pictures);
+        touch(dir.path().join("run/step-000000012/model.safetensors"));
+        assert_eq!(parted(1).class_names, ["cat", "dog"]);
+        assert_eq!(one.pictures, parted(1).pictures);
+        touch(dir.path().join("dog/10.png"));
+        assert_ne!(one.pictures, parted(1).pictures);
     }
 
     #[test]

@@ -60,8 +60,21 @@ pub struct MaskSpec {
     pub ratio: RatioRange,
 }
 
+/// Whether pictures of that grid can be hidden in part.
+///
+/// # Errors
+/// When there is one patch alone.
+pub fn check_grid(grid: &PatchGrid) -> anyhow::Result<()> {
+    ensure!(
+        grid.len() > 1,
+        "a picture of one patch cannot be hidden and shown at once: give a --patch-side smaller than --image-side"
+    );
+    Ok(())
+}
+
 impl MaskSpec {
-    /// Draws, for a whole batch, how many patches are hidden and how they lie: every sample of a batch hides as many.
+    /// Draws, for a whole batch, how many patches are hidden and how they lie: every sample of a batch hides as many. The grid
+    /// is one that [`check_grid`] lets pass.
     pub fn draw(&self, grid: &PatchGrid, rng: &mut Pcg64) -> (usize, MaskKind) {
         let ratio = rng.random_range(self.ratio.least..=self.ratio.most);
         let hidden = ((ratio * grid.len() as f64).round() as usize).clamp(1, grid.len() - 1);
@@ -140,6 +153,15 @@ mod tests {
             pairs
         };
         assert!(neighbours(MaskKind::Block) > 2 * neighbours(MaskKind::Random));
+    }
+
+    #[test]
+    fn one_patch_is_refused_and_two_are_drawn_from() {
+        assert!(check_grid(&PatchGrid::new(16, 16, 16).unwrap()).unwrap_err().to_string().contains("--patch-side"));
+        let grid = PatchGrid::new(32, 16, 16).unwrap();
+        check_grid(&grid).unwrap();
+        let spec = MaskSpec { kind: MaskKind::Random, ratio: "0.01..0.99".parse().unwrap() };
+        assert_eq!(spec.draw(&grid, &mut Pcg64::seed_from_u64(1)).0, 1);
     }
 
     #[test]

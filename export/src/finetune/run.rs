@@ -36,7 +36,7 @@ const READ_EVERY: u64 = 20;
 /// Trains until the last epoch; returns the last checkpoint.
 ///
 /// # Errors
-/// When data cannot be read, the output cannot be written, weights do not fit, or the loss is no number.
+/// When data cannot be read, the output cannot be written, weights do not fit, or a loss or a weight is no number.
 pub fn run(settings: &Settings, data: &Labelled) -> anyhow::Result<PathBuf> {
     check_names(&data.class_names)?;
     let mut tuner = Tuner::start(settings, data)?;
@@ -75,6 +75,12 @@ pub fn run(settings: &Settings, data: &Labelled) -> anyhow::Result<PathBuf> {
             let (loss, images) = (losses.mean(step)?, losses.steps() * settings.samples_a_step());
             let images_per_s = images as f64 / losses.seconds();
             let seen = evaluate(&tuner.model.valid(), &tuner.spec, &test, &tuner.crew)?;
+            // the loss of a step is that of the weights before it
+            ensure!(
+                seen.loss.is_finite(),
+                "the loss on the pictures that are asked about is no number after step {step}: {}",
+                checkpoint::way_on(&settings.out)
+            );
             let line = EpochLine {
                 epoch,
                 step,
@@ -108,6 +114,7 @@ struct Tuner<'a> {
     spec: ModelSpec,
     classifier: Classifier,
     source: Option<String>,
+    command: String,
     schedule: Schedule,
     crew: Crew,
     model: FineTuned,
@@ -126,7 +133,7 @@ impl<'a> Tuner<'a> {
         let training: Vec<Device> = devices.into_iter().map(Device::autodiff).collect();
         let first = training.first().context("no device to train on")?;
         let schedule = settings.schedule(data);
-        let (start, found) = if settings.resume { resumed(settings, data)? } else { (fresh(settings, data)?, None) };
+        let (start, resumed) = if settings.resume { resumed(settings, data)? } else { (fresh(settings, data)?, None) };
         let Start { spec, classifier, weights, source } = start;
         let model = FineTuned::taking(&spec, classifier, weights, first)?;
         let depth = spec.encoder().depth;
@@ -134,9 +141,11 @@ impl<'a> Tuner<'a> {
         let drop_path = DropPath::new(depth, settings.drop_path)?;
         let mut optimizer = adamw_with(&model, BETAS, settings.weight_decay);
         let mut done = Done { step: 0, seconds: 0.0 };
-        if let Some(found) = &found {
-            optimizer = checkpoint::restore_optimizer(found, optimizer)?;
-            done = checkpoint::progress(found)?;
+        let mut command = settings.command.clone();
+        if let Some(Resumed { checkpoint, first_command }) = resumed {
+            optimizer = checkpoint::restore_optimizer(&checkpoint, optimizer)?;
+            done = checkpoint::progress(&checkpoint)?;
+            command = first_command.unwrap_or(command);
         }
         std::fs::create_dir_all(&settings.out).with_context(|| format!("making {}", settings.out.display()))?;
         let crew = match training.as_slice() {
@@ -152,6 +161,7 @@ impl<'a> Tuner<'a> {
             spec,
             classifier,
             source,
+            command,
             schedule,
             crew,
             model,
@@ -190,7 +200,7 @@ impl<'a> Tuner<'a> {
             seed: Some(settings.seed),
             device: Some(settings.devices.join(",")),
             duration_s: Some(self.done.seconds.round()),
-            command: Some(settings.command.clone()),
+            command: Some(self.command.clone()),
         };
         let quality: BTreeMap<String, Measure> = self.seen.iter().map(|seen| accuracy(&data.name, seen)).collect();
         let parts = checkpoint::Parts {
@@ -200,6 +210,7 @@ impl<'a> Tuner<'a> {
             current: &self.model.valid().to_weights()?,
             average: None,
             classifier: Some((&self.classifier, &data.class_names)),
+            pictures: data.pictures.as_ref(),
             quality: &quality,
             optimizer: &self.optimizer,
         };
@@ -217,8 +228,14 @@ fn fresh(settings: &Settings, data: &Labelled) -> anyhow::Result<Start> {
     Start::new(from, data.classes(), settings.seed)
 }
 
-/// The run in the output folder, and its newest checkpoint.
-fn resumed(settings: &Settings, data: &Labelled) -> anyhow::Result<(Start, Option<PathBuf>)> {
+/// What a run goes on with, beside its model.
+struct Resumed {
+    checkpoint: PathBuf,
+    first_command: Option<String>,
+}
+
+/// The run in the output folder.
+fn resumed(settings: &Settings, data: &Labelled) -> anyhow::Result<(Start, Option<Resumed>)> {
     let found = checkpoint::find(&settings.out)?;
     let Description { spec, classifier, class_names, training, .. } = Description::read(&found)?;
     let classifier = classifier.with_context(|| not_fine_tuned(&found))?;
@@ -228,8 +245,11 @@ fn resumed(settings: &Settings, data: &Labelled) -> anyhow::Result<(Start, Optio
         found.display(),
         data.name
     );
+    if let Some(pictures) = &data.pictures {
+        checkpoint::same_pictures(&found, &data.name, pictures)?;
+    }
     let start = Start { spec, classifier, weights: checkpoint::weights(&found)?, source: training.source };
-    Ok((start, Some(found)))
+    Ok((start, Some(Resumed { checkpoint: found, first_command: training.command })))
 }
 
 fn not_fine_tuned(found: &Path) -> String {

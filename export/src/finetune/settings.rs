@@ -55,7 +55,7 @@ pub struct Settings {
     pub resume: bool,
     /// Stop after this step, as if interrupted there.
     pub stop_after: Option<u64>,
-    /// The command line, for the model card.
+    /// The command line, for the model card; a run that goes on has its first one.
     pub command: String,
 }
 

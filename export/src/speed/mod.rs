@@ -17,7 +17,7 @@ use serde::Serialize;
 pub use floor::{matmul_flops_per_s, training_flops};
 pub use forward::encode_times_ms;
 
-use crate::data::{Batch, MaskKind, draw_hidden, push_sample};
+use crate::data::{Batch, MaskKind, check_grid, draw_hidden, push_sample};
 use crate::model::{Mae, Products, random_weights};
 use crate::train::{Crew, adamw};
 
@@ -98,10 +98,11 @@ pub struct Step {
 /// Takes one step of training more than the trial times, on made-up pictures: the loader has no part in it.
 ///
 /// # Errors
-/// When the spec has no decoder, or there is nothing to time.
+/// When the spec has no decoder or one patch alone, or there is nothing to time.
 pub fn take_steps(trial: &Trial, crew: &Crew, device: &Device) -> anyhow::Result<Vec<Step>> {
     ensure!(trial.steps > 0 && trial.batch > 0, "no steps of no samples: give at least 1 of each");
     let spec = &trial.spec;
+    check_grid(&spec.grid())?;
     let mut model = Mae::from_weights(spec, &random_weights(spec, 0)?, device)?.with_products(trial.products);
     let mut optimizer = adamw(&model, 0.05);
     let batch = made_up(trial)?;

@@ -1,6 +1,9 @@
 //! `AdamW` that passes over a parameter once, where its values lie in this machine's memory.
 
-use burn::optim::{AdamW as Burns, AdamWConfig, AdamWState, AdaptiveMomentumState, LearningRate, Optimizer};
+use burn::optim::{
+    AdamW as Burns, AdamWConfig, AdamWState, AdaptiveMomentumState, LearningRate, Optimizer, RecordState, StateSink,
+    StateSource,
+};
 use burn::tensor::{Device, Tensor, TensorData};
 use glimpse_export_kernels::adamw::{self, Step};
 
@@ -11,6 +14,23 @@ pub struct AdamW {
     epsilon: f32,
     weight_decay: f32,
     burns: Burns,
+}
+
+/// The running means of one parameter, in burn's form.
+///
+/// They are read from a file onto the CPU. burn would read them onto the best device that the program was built with, whatever
+/// the run's is, and a step brings them to their parameter's device in any case.
+#[derive(Clone)]
+pub struct State<const D: usize>(AdamWState<D>);
+
+impl<const D: usize> RecordState for State<D> {
+    fn state_flatten(&self, prefix: &str, out: &mut StateSink) {
+        self.0.state_flatten(prefix, out);
+    }
+
+    fn state_unflatten(prefix: &str, source: &mut StateSource, _device: &Device) -> Option<Self> {
+        AdamWState::state_unflatten(prefix, source, &Device::flex()).map(Self)
+    }
 }
 
 impl AdamW {
@@ -57,7 +77,7 @@ impl AdamW {
 }
 
 impl Optimizer for AdamW {
-    type State<const D: usize> = AdamWState<D>;
+    type State<const D: usize> = State<D>;
 
     fn step<const D: usize>(
         &self,
@@ -66,15 +86,17 @@ impl Optimizer for AdamW {
         grad: Tensor<D>,
         state: Option<Self::State<D>>,
     ) -> (Tensor<D>, Option<Self::State<D>>) {
+        let state = state.map(|State(state)| state);
         if tensor.device() != Device::flex() {
-            return self.burns.step(rate, tensor, grad, state);
+            let (tensor, state) = self.burns.step(rate, tensor, grad, state);
+            return (tensor, state.map(State));
         }
         let (tensor, state) = self.in_one_pass(rate, tensor, grad, state);
-        (tensor, Some(state))
+        (tensor, Some(State(state)))
     }
 
     fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {
-        Burns::to_device(state, device)
+        State(Burns::to_device(state.0, device))
     }
 }
 
@@ -88,8 +110,30 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 mod tests {
     use super::*;
 
+    impl<const D: usize> From<State<D>> for AdamWState<D> {
+        fn from(state: State<D>) -> Self {
+            state.0
+        }
+    }
+
+    #[test]
+    fn a_state_is_read_onto_the_cpu_whatever_burn_says() {
+        let tensor = || Tensor::<1>::from_data(TensorData::new(vec![1.0f32, 2.0], [2]), &Device::flex());
+        let mut sink = StateSink::default();
+        State(AdamWState::new(AdaptiveMomentumState::new(3, tensor(), tensor()))).state_flatten("p", &mut sink);
+        let mut source = StateSource::new(sink.scalars.into_iter().collect());
+        for (name, data) in sink.tensors {
+            source.insert_tensor(name, data);
+        }
+        // of the devices that a program for the CPU has, the one that is told from the plain one
+        let other = Device::flex().autodiff();
+        let State(AdamWState { momentum }) = State::<1>::state_unflatten("p", &mut source, &other).unwrap();
+        assert!(!momentum.moment_1.device().is_autodiff() && !momentum.moment_2.device().is_autodiff());
+        assert_eq!((momentum.time, values(momentum.moment_1)), (3, vec![1.0, 2.0]));
+    }
+
     /// A parameter and its state after some steps, as `optimizer` takes them.
-    fn walked<O: Optimizer<State<1> = AdamWState<1>>>(optimizer: &O, steps: usize) -> [Vec<f32>; 3] {
+    fn walked<O: Optimizer<State<1>: Into<AdamWState<1>>>>(optimizer: &O, steps: usize) -> [Vec<f32>; 3] {
         let device = Device::flex();
         let wave = |phase: f32| {
             let values: Vec<f32> = (0..37).map(|i| (i as f32 * 0.7 + phase).sin()).collect();
@@ -99,7 +143,7 @@ mod tests {
         for step in 0..steps {
             (tensor, state) = optimizer.step(1e-2, tensor, wave(step as f32) * 1e-3, state);
         }
-        let momentum = state.unwrap().momentum;
+        let momentum = state.unwrap().into().momentum;
         assert_eq!(momentum.time, steps);
         [tensor, momentum.moment_1, momentum.moment_2].map(values)
     }

@@ -1,15 +1,17 @@
 //! Checkpoints: everything that a run needs to go on as if it had never stopped.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Bytes;
 use glimpse_models::{Classifier, Measure, ModelSpec, Training};
 use serde::{Deserialize, Serialize};
 
+use crate::data::Listing;
 use crate::weights::Weights;
 
 /// Finished checkpoints that a run keeps.
@@ -19,6 +21,8 @@ const PREFIX: &str = "step-";
 const MODEL: &str = "model.safetensors";
 /// The weights that training goes on with, where the model is their average.
 const CURRENT: &str = "current.safetensors";
+/// The pictures that the run was started with.
+const PICTURES: &str = "pictures.toml";
 
 /// How far a run has come.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +48,8 @@ pub struct Parts<'a> {
     pub average: Option<&'a Weights>,
     /// The classifier of a model that is fine-tuned, and its classes' names.
     pub classifier: Option<(&'a Classifier, &'a [String])>,
+    /// The folder that it learns from, where it is one.
+    pub pictures: Option<&'a Listing>,
     /// What was measured of the model.
     pub quality: &'a BTreeMap<String, Measure>,
     /// The optimizer with its state.
@@ -53,9 +59,10 @@ pub struct Parts<'a> {
 /// Writes the checkpoint of a step into the folder `run`, whole or not at all, and drops older ones.
 ///
 /// # Errors
-/// When a file cannot be written.
+/// When a weight is no number, or a file cannot be written.
 pub fn save(run: &Path, parts: &Parts) -> anyhow::Result<PathBuf> {
     let Parts { spec, training, progress, .. } = parts;
+    check_numbers(run, parts)?;
     let target = run.join(format!("{PREFIX}{:09}", progress.step));
     let folder = tempfile::Builder::new()
         .prefix(".checkpoint-")
@@ -77,6 +84,9 @@ pub fn save(run: &Path, parts: &Parts) -> anyhow::Result<PathBuf> {
         write("classifier.toml", toml::to_string(classifier)?.as_bytes())?;
         write("labels.txt", (class_names.join("\n") + "\n").as_bytes())?;
     }
+    if let Some(pictures) = parts.pictures {
+        write(PICTURES, toml::to_string(pictures)?.as_bytes())?;
+    }
     if !parts.quality.is_empty() {
         write("quality.toml", toml::to_string(parts.quality)?.as_bytes())?;
     }
@@ -92,6 +102,34 @@ pub fn save(run: &Path, parts: &Parts) -> anyhow::Result<PathBuf> {
         fs::remove_dir_all(&old).with_context(|| format!("dropping {}", old.display()))?;
     }
     Ok(target)
+}
+
+/// Weights that are no numbers are not worth the place of those before them, which a run can go on from.
+fn check_numbers(run: &Path, parts: &Parts) -> anyhow::Result<()> {
+    let tensors = [Some(parts.current), parts.average].into_iter().flatten().flat_map(Weights::iter);
+    for (key, weight) in tensors {
+        if weight.values.iter().all(|value| value.is_finite()) {
+            continue;
+        }
+        let step = parts.progress.step;
+        bail!("the weights are no numbers after step {step} (`{key}`) and are not saved: {}", way_on(run));
+    }
+    Ok(())
+}
+
+/// What to do with a run whose numbers are none any more.
+#[must_use]
+pub fn way_on(run: &Path) -> String {
+    match all(run).ok().and_then(|mut found| found.pop()) {
+        Some((_, newest)) => format!("lower --learning-rate and go on from {} with --resume", newest.display()),
+        None => "begin again with a lower --learning-rate".to_owned(),
+    }
+}
+
+/// Whether a run has left a checkpoint in that folder.
+#[must_use]
+pub fn is_run(folder: &Path) -> bool {
+    all(folder).is_ok_and(|found| found.iter().any(|(_, checkpoint)| checkpoint.join(MODEL).is_file()))
 }
 
 /// The checkpoint meant by `path`: itself, or the newest one of the run in it.
@@ -126,6 +164,28 @@ pub fn spec(checkpoint: &Path) -> anyhow::Result<ModelSpec> {
 /// Names the file when it is missing or wrong.
 pub fn training(checkpoint: &Path) -> anyhow::Result<Training> {
     read_toml(&checkpoint.join("training.toml"))
+}
+
+/// Whether `data`, which holds `pictures`, is as it was when a checkpoint's run was started.
+///
+/// # Errors
+/// When it holds others: another share of them would be kept apart, and the run has learnt from some of that.
+pub fn same_pictures(checkpoint: &Path, data: impl Display, pictures: &Listing) -> anyhow::Result<()> {
+    let path = checkpoint.join(PICTURES);
+    // a run that learns from no folder has none, nor has a checkpoint of a version that did not write it
+    if !path.is_file() {
+        return Ok(());
+    }
+    let started_with: Listing = read_toml(&path)?;
+    ensure!(
+        started_with == *pictures,
+        "{data} holds other pictures, by their names, than when the run was started ({} then, {} now), and it would learn from \
+         some that it kept apart: put back what was there, or begin another run in another folder, from the weights of {}",
+        started_with.pictures,
+        pictures.pictures,
+        checkpoint.display()
+    );
+    Ok(())
 }
 
 /// Reads how far the run had come.
@@ -184,4 +244,52 @@ fn all(run: &Path) -> anyhow::Result<Vec<(u64, PathBuf)>> {
 pub fn read_toml<T: for<'de> Deserialize<'de>>(path: &Path) -> anyhow::Result<T> {
     let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     toml::from_str(&text).with_context(|| format!("reading {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::emit::tests::{small_spec, small_weights};
+    use crate::model::Mae;
+    use crate::train::adamw;
+
+    #[test]
+    fn weights_that_are_no_numbers_leave_those_before_them() {
+        let run = tempfile::tempdir().unwrap();
+        let spec = small_spec(true);
+        let good = small_weights(&spec, 1);
+        let mut broken = good.clone();
+        let bias = broken.take("norm.bias").unwrap();
+        broken.insert("norm.bias", bias.shape, vec![f32::INFINITY; bias.values.len()]);
+        let model = Mae::from_weights(&spec, &good, &Device::flex().autodiff()).unwrap();
+        let optimizer = adamw(&model, 0.05);
+        let save = |step, current: &Weights, average: Option<&Weights>| {
+            let parts = Parts {
+                spec: &spec,
+                training: &Training::default(),
+                progress: Progress { step, seconds: 1.0 },
+                current,
+                average,
+                classifier: None,
+                pictures: None,
+                quality: &BTreeMap::new(),
+                optimizer: &optimizer,
+            };
+            super::save(run.path(), &parts)
+        };
+        let refused = |step, current, average| save(step, current, average).unwrap_err().to_string();
+        assert!(refused(1, &broken, None).contains("begin again"));
+        assert_eq!(fs::read_dir(run.path()).unwrap().count(), 0);
+        let kept = [save(1, &good, None).unwrap(), save(2, &good, Some(&good)).unwrap()];
+        for (current, average) in [(&broken, None), (&good, Some(&broken)), (&broken, Some(&good))] {
+            let said = refused(3, current, average);
+            assert!(said.contains("`norm.bias`") && said.contains("step-000000002"), "{said}");
+        }
+        assert_eq!(fs::read_dir(run.path()).unwrap().count(), 2);
+        for checkpoint in kept {
+            assert_eq!(current_weights(&checkpoint).unwrap(), good);
+        }
+    }
 }

@@ -11,6 +11,7 @@ mod preview;
 mod progress;
 mod run;
 mod schedule;
+mod start;
 
 pub use crew::{Crew, Learner, Step};
 pub(crate) use metrics::{Line, Metrics};

@@ -9,12 +9,17 @@ use image::RgbImage;
 use rand::SeedableRng;
 use rand_pcg::Pcg64;
 
-use crate::data::{Augment, Batch, MaskKind, decode, draw_hidden, push_sample};
+use crate::data::{Augment, Batch, MaskKind, decode, draw_hidden, folder, push_sample};
 use crate::model::Mae;
 use crate::sheet::{Layout, contact_sheet};
+use crate::verify::psnr_db;
 
 /// Part of the patches that validation hides, in blocks.
 const RATIO: f64 = 0.25;
+/// Pictures that are looked at, at most: enough for a steady mean, few enough to stay in memory and to take little time.
+const MOST: usize = 512;
+/// Pictures that the model paints at a time.
+const PICTURES_A_PIECE: usize = 16;
 /// Rows of the contact sheet.
 const ROWS: usize = 8;
 /// Room between its pictures, in pixels.
@@ -25,11 +30,13 @@ const HIDDEN_GREY: u8 = 128;
 /// The validation pictures with their fixed masks.
 pub struct Preview {
     spec: ModelSpec,
-    pictures: Vec<Vec<u8>>,
-    masks: Vec<Vec<bool>>,
-    batch: Batch,
-    /// `[B, M, P·P·3]`, what is behind the masks.
-    wanted: Vec<f32>,
+    samples: Vec<Sample>,
+}
+
+/// A picture of the model's size, and which of its patches are hidden.
+struct Sample {
+    pixels: Vec<u8>,
+    mask: Vec<bool>,
 }
 
 /// What a preview found.
@@ -43,19 +50,21 @@ pub struct Seen {
 }
 
 impl Preview {
-    /// Reads the pictures once; broken ones are named and passed over.
+    /// Reads the pictures once, at most [`MOST`] of them; broken ones are named and passed over.
     ///
     /// # Errors
     /// When a picture cannot be brought to the model's size.
-    pub fn new(spec: &ModelSpec, paths: &[PathBuf]) -> anyhow::Result<Self> {
+    pub fn new(spec: &ModelSpec, paths: Vec<PathBuf>) -> anyhow::Result<Self> {
+        if paths.len() > MOST {
+            eprintln!("validation looks at {MOST} of the {} pictures that are kept for it, evenly spread", paths.len());
+        }
         let mut rng = Pcg64::seed_from_u64(0);
         let mut augment = Augment::new(spec.image_side());
         let grid = spec.grid();
         let hidden = ((RATIO * grid.len() as f64).round() as usize).clamp(1, grid.len() - 1);
-        let mut preview =
-            Self { spec: *spec, pictures: Vec::new(), masks: Vec::new(), batch: Batch::default(), wanted: Vec::new() };
-        for path in paths {
-            let picture = match decode(path) {
+        let mut samples = Vec::new();
+        for path in folder::spread(paths, MOST) {
+            let picture = match decode(&path) {
                 Ok(picture) => picture,
                 Err(error) => {
                     eprintln!("passed over: {error:#}");
@@ -64,14 +73,9 @@ impl Preview {
             };
             let pixels = augment.centre(&picture)?;
             let mask = draw_hidden(&grid, hidden, MaskKind::Block, &mut rng);
-            push_sample(&mut preview.batch, spec, &pixels, &mask)?;
-            preview.batch.size += 1;
-            preview.pictures.push(pixels);
-            preview.masks.push(mask);
+            samples.push(Sample { pixels, mask });
         }
-        preview.wanted.clone_from(&preview.batch.target);
-        preview.wanted.iter_mut().zip(&preview.batch.base).for_each(|(wanted, base)| *wanted += base);
-        Ok(preview)
+        Ok(Self { spec: *spec, samples })
     }
 
     /// Lets the model paint all of them. None if there are none.
@@ -79,44 +83,58 @@ impl Preview {
     /// # Errors
     /// When the answer cannot be read back from the device.
     pub fn look(&self, model: &Mae, device: &Device) -> anyhow::Result<Option<Seen>> {
-        if self.pictures.is_empty() {
+        if self.samples.is_empty() {
             return Ok(None);
         }
-        let mut predicted = predict(model, &self.batch, self.spec.grid().patch_len(), device)
-            .into_data()
-            .convert::<f32>()
-            .try_into_vec::<f32>()
-            .map_err(|e| anyhow::anyhow!("reading the painted patches back: {e:?}"))?;
-        let errors = predicted.iter().zip(&self.batch.target).map(|(p, t)| f64::from(p - t).powi(2));
-        let loss = errors.sum::<f64>() / predicted.len() as f64;
-        predicted.iter_mut().zip(&self.batch.base).for_each(|(predicted, base)| *predicted += base);
-        let per_picture = predicted.len() / self.pictures.len();
+        let (mut squares, mut values, mut psnr) = (0.0, 0, 0.0);
         let mut rows = Vec::new();
-        let mut psnr = 0.0;
-        for (index, pixels) in self.pictures.iter().enumerate() {
-            let range = index * per_picture..(index + 1) * per_picture;
-            psnr += self.psnr_db(&predicted[range.clone()], &self.wanted[range.clone()]);
-            if rows.len() < ROWS {
-                rows.push(self.row(pixels, &self.masks[index], &predicted[range])?);
+        for samples in self.samples.chunks(PICTURES_A_PIECE) {
+            let batch = self.batch(samples)?;
+            let mut painted = predict(model, &batch, self.spec.grid().patch_len(), device)
+                .into_data()
+                .convert::<f32>()
+                .try_into_vec::<f32>()
+                .map_err(|e| anyhow::anyhow!("reading the painted patches back: {e:?}"))?;
+            squares += painted.iter().zip(&batch.target).map(|(p, t)| f64::from(p - t).powi(2)).sum::<f64>();
+            values += painted.len();
+            let mut wanted = batch.target;
+            for upon_base in [&mut painted, &mut wanted] {
+                upon_base.iter_mut().zip(&batch.base).for_each(|(value, base)| *value += base);
+            }
+            let each = painted.len() / samples.len();
+            let pairs = painted.chunks_exact(each).zip(wanted.chunks_exact(each));
+            for (sample, (painted, wanted)) in samples.iter().zip(pairs) {
+                psnr += self.psnr_db(painted, wanted);
+                if rows.len() < ROWS {
+                    rows.push(self.row(sample, painted)?);
+                }
             }
         }
         let layout = Layout { cell_px: self.spec.image_side() as u32, gap_px: GAP_PX };
-        let psnr_db = (!self.spec.norm_pix()).then_some(psnr / self.pictures.len() as f64);
-        Ok(Some(Seen { loss, psnr_db, sheet: contact_sheet(&rows, layout) }))
+        let psnr_db = (!self.spec.norm_pix()).then_some(psnr / self.samples.len() as f64);
+        Ok(Some(Seen { loss: squares / values as f64, psnr_db, sheet: contact_sheet(&rows, layout) }))
+    }
+
+    fn batch(&self, samples: &[Sample]) -> anyhow::Result<Batch> {
+        let mut batch = Batch { size: samples.len(), ..Batch::default() };
+        for Sample { pixels, mask } in samples {
+            push_sample(&mut batch, &self.spec, pixels, mask)?;
+        }
+        Ok(batch)
     }
 
     /// PSNR of one picture's hidden patches, in dB on the 8-bit scale, predictions cut to it.
     fn psnr_db(&self, predicted: &[f32], target: &[f32]) -> f64 {
         let byte = |i: usize, v: f32| f64::from(to_byte(&self.spec, i % 3, v));
         let squares = predicted.iter().zip(target).enumerate();
-        let mse = squares.map(|(i, (p, t))| (byte(i, *p) - byte(i, *t)).powi(2)).sum::<f64>() / target.len() as f64;
-        10.0 * (255.0f64.powi(2) / mse.max(1e-9)).log10()
+        psnr_db(squares.map(|(i, (p, t))| (byte(i, *p) - byte(i, *t)).powi(2)).sum::<f64>() / target.len() as f64)
     }
 
-    fn row(&self, pixels: &[u8], mask: &[bool], predicted: &[f32]) -> anyhow::Result<Vec<RgbImage>> {
+    fn row(&self, sample: &Sample, predicted: &[f32]) -> anyhow::Result<Vec<RgbImage>> {
+        let Sample { pixels, mask } = sample;
         let (side, patch) = (self.spec.image_side(), self.spec.patch_side());
         let grid = self.spec.grid();
-        let (mut masked, mut painted) = (pixels.to_vec(), pixels.to_vec());
+        let (mut masked, mut painted) = (pixels.clone(), pixels.clone());
         let hidden = mask.iter().enumerate().filter(|(_, hidden)| **hidden);
         for ((index, _), values) in hidden.zip(predicted.chunks_exact(grid.patch_len())) {
             let (row, col) = grid.position(index);
@@ -135,7 +153,7 @@ impl Preview {
         }
         let picture =
             |bytes: Vec<u8>| RgbImage::from_raw(side as u32, side as u32, bytes).context("a preview of the wrong size");
-        Ok(vec![picture(masked)?, picture(painted)?, picture(pixels.to_vec())?])
+        Ok(vec![picture(masked)?, picture(painted)?, picture(pixels.clone())?])
     }
 }
 
@@ -164,4 +182,52 @@ fn statistics(values: impl Iterator<Item = f32> + Clone) -> (f32, f32) {
     let n = values.clone().count() as f32;
     let mean = values.clone().sum::<f32>() / n;
     (mean, (values.map(|v| (v - mean).powi(2)).sum::<f32>() / (n - 1.0)).sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use image::Rgb;
+
+    use super::*;
+    use crate::emit::tests::{small_spec, small_weights};
+
+    fn preview(count: usize) -> Preview {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |i: usize| folder.path().join(format!("{i:04}.png"));
+        for i in 0..count {
+            let picture = RgbImage::from_fn(16, 16, |x, y| Rgb([(x * 15) as u8, (y * 15) as u8, (i % 256) as u8]));
+            picture.save(path(i)).unwrap();
+        }
+        Preview::new(&small_spec(true), (0..count).map(path).collect()).unwrap()
+    }
+
+    #[test]
+    fn of_many_pictures_some_are_looked_at() {
+        let preview = preview(MOST + 8);
+        assert_eq!(preview.samples.len(), MOST);
+        // evenly spread, the last one is the last but one of all: its number is its blue
+        assert_eq!(usize::from(preview.samples[MOST - 1].pixels[2]), (MOST + 6) % 256);
+    }
+
+    #[test]
+    fn pieces_say_what_the_whole_says() {
+        let device = Device::flex();
+        let model = Mae::from_weights(&small_spec(true), &small_weights(&small_spec(true), 3), &device).unwrap();
+        let mut whole = preview(2 * PICTURES_A_PIECE + 3);
+        let said = whole.look(&model, &device).unwrap().unwrap();
+        let count = whole.samples.len();
+        let rest = Preview { spec: whole.spec, samples: whole.samples.split_off(5) };
+        let parts = [&whole, &rest].map(|part| (part.samples.len(), part.look(&model, &device).unwrap().unwrap()));
+        let mean =
+            |of: fn(&Seen) -> f64| parts.iter().map(|(n, seen)| *n as f64 * of(seen)).sum::<f64>() / count as f64;
+        assert!((said.loss / mean(|seen| seen.loss) - 1.0).abs() < 1e-6, "{}", said.loss);
+        assert!((said.psnr_db.unwrap() / mean(|seen| seen.psnr_db.unwrap()) - 1.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn a_perfect_painting_is_as_good_as_rounding() {
+        let target: Vec<f32> = (0..48).map(|i| (i as f32 * 0.3).sin()).collect();
+        let found = preview(1).psnr_db(&target, &target);
+        assert!((found - 58.92).abs() < 0.01, "{found}");
+    }
 }

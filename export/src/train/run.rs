@@ -1,7 +1,7 @@
 //! The training loop.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use anyhow::{Context, ensure};
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, Tensor};
-use glimpse_models::{ModelSpec, RawSpec, Training};
+use glimpse_models::{ModelSpec, Training};
 
 use super::average::Average;
 use super::checkpoint::{self, Progress as Done};
@@ -20,16 +20,17 @@ use super::optimizer::adamw;
 use super::preview::{Preview, Seen};
 use super::progress::Progress;
 use super::schedule::Schedule;
-use crate::data::{Batch, BatchSpec, Builder, Loader, Pictures, folder};
+use super::start::Start;
+use crate::data::{Batch, BatchSpec, Builder, Listing, Loader, Pictures, check_grid, folder};
 use crate::device::{CPU, device};
-use crate::import::{Options, Plan};
-use crate::model::{Mae, Products, random_weights};
+use crate::model::{Mae, Products};
 use crate::weights::Weights;
 
 /// Everything that decides what a run does.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Batches: the model, their size, masks and seed.
+    /// Batches: the model, their size, masks and seed. Of the model, its sizes and what it predicts are what was asked for; the
+    /// rest is for random weights, and trained ones have their own.
     pub batch: BatchSpec,
     /// Folder tree of pictures.
     pub data: PathBuf,
@@ -53,7 +54,7 @@ pub struct Settings {
     pub products: Products,
     /// Part of the averaged weights that a step keeps; none for no average.
     pub average: Option<f64>,
-    /// Weights to start from, instead of random ones.
+    /// Weights to start from, instead of random ones; a run that goes on has its own.
     pub start_from: Option<PathBuf>,
     /// Threads that decode and crop.
     pub workers: usize,
@@ -69,23 +70,28 @@ pub struct Settings {
     pub resume: bool,
     /// Stop after this step, as if interrupted there.
     pub stop_after: Option<u64>,
-    /// The command line, for the model card.
+    /// The command line, for the model card; a run that goes on has its first one.
     pub command: String,
 }
 
 /// Trains until the last step of the schedule; returns the last checkpoint.
 ///
 /// # Errors
-/// When data cannot be read, the output cannot be written, the checkpoint does not fit, or the loss is no number.
+/// When data cannot be read, the output cannot be written, the checkpoint does not fit, or a loss or a weight is no number.
 pub fn run(settings: &Settings) -> anyhow::Result<PathBuf> {
-    let split = folder::split(folder::list(&settings.data)?);
+    check_grid(&settings.batch.model.grid())?;
+    let listed = folder::list_for(&settings.data, &settings.out)?;
+    let listing = Listing::of(&settings.data, &listed);
+    let split = folder::split(listed);
     ensure!(!split.train.is_empty(), "{} holds no picture to train on", settings.data.display());
+    let start = Start::of(settings, &listing)?;
     std::fs::create_dir_all(&settings.out).with_context(|| format!("making {}", settings.out.display()))?;
-    let preview = Preview::new(&settings.batch.model, &split.validation)?;
+    let batch = BatchSpec { model: start.spec, ..settings.batch.clone() };
+    let preview = Preview::new(&batch.model, split.validation)?;
     let pictures = Arc::new(Pictures::new(split.train, settings.cache_bytes));
-    let mut trainer = Trainer::start(settings, pictures.len() as u64)?;
+    let mut trainer = Trainer::start(settings, start, listing, pictures.len() as u64)?;
     let first = trainer.done.step * settings.accumulate as u64;
-    let builder = || Builder::new(settings.batch.clone(), Arc::clone(&pictures));
+    let builder = || Builder::new(batch.clone(), Arc::clone(&pictures));
     let mut loader = Loader::start(settings.workers, first, builder);
     let progress = Progress::start(trainer.done.step, settings.schedule.steps);
     let last = settings.stop_after.unwrap_or(settings.schedule.steps).min(settings.schedule.steps);
@@ -103,11 +109,18 @@ pub fn run(settings: &Settings) -> anyhow::Result<PathBuf> {
             let mut row = window.row(&trainer, &loader)?;
             ensure!(
                 row.loss.is_finite(),
-                "the loss is no number at step {step}: lower --learning-rate and go on with --resume"
+                "the loss is no number at step {step}: {}",
+                checkpoint::way_on(&settings.out)
             );
             if due(settings.preview_every)
                 && let Some(seen) = preview.look(&trainer.shown(), &trainer.device)?
             {
+                // the loss of a step is that of the weights before it
+                ensure!(
+                    seen.loss.is_finite(),
+                    "the loss on the validation pictures is no number after step {step}: {}",
+                    checkpoint::way_on(&settings.out)
+                );
                 row.validation_loss = Some(seen.loss);
                 row.validation_psnr_db = seen.psnr_db;
                 trainer.save_pictures(&seen)?;
@@ -133,6 +146,10 @@ pub fn run(settings: &Settings) -> anyhow::Result<PathBuf> {
 /// What changes from step to step.
 struct Trainer<'a> {
     settings: &'a Settings,
+    spec: ModelSpec,
+    source: Option<String>,
+    command: String,
+    listing: Listing,
     crew: Crew,
     model: Mae,
     average: Option<Average>,
@@ -140,12 +157,13 @@ struct Trainer<'a> {
     metrics: Metrics,
     done: Done,
     device: Device,
+    /// Pictures that are trained on.
     pictures: u64,
 }
 
 impl<'a> Trainer<'a> {
-    fn start(settings: &'a Settings, pictures: u64) -> anyhow::Result<Self> {
-        let spec = &settings.batch.model;
+    fn start(settings: &'a Settings, start: Start, listing: Listing, pictures: u64) -> anyhow::Result<Self> {
+        let Start { spec, weights, average, checkpoint, done, source, command } = start;
         let devices = settings.devices.iter().map(|name| device(name)).collect::<anyhow::Result<Vec<_>>>()?;
         let device = devices.first().context("no device to train on")?.clone();
         let mut training = devices.into_iter().map(Device::autodiff).collect::<Vec<_>>();
@@ -153,37 +171,35 @@ impl<'a> Trainer<'a> {
             training = training.into_iter().map(Device::gradient_checkpointing).collect();
         }
         let model = |weights: &Weights| {
-            anyhow::Ok(Mae::from_weights(spec, weights, &training[0])?.with_products(settings.products))
+            anyhow::Ok(Mae::from_weights(&spec, weights, &training[0])?.with_products(settings.products))
         };
-        let average = |model: &Mae| settings.average.map(|decay| Average::start(model, decay));
-        let (model, average, optimizer, done) = if settings.resume {
-            let found = checkpoint::find(&settings.out)?;
-            same_sizes(&found, spec, "give the sizes that the run was started with")?;
-            let current = model(&checkpoint::current_weights(&found)?)?;
-            let optimizer = checkpoint::restore_optimizer(&found, adamw(&current, settings.weight_decay))?;
-            let average = average(&model(&checkpoint::weights(&found)?)?);
-            (current, average, optimizer, checkpoint::progress(&found)?)
-        } else {
-            let fresh = checkpoint::find(&settings.out).is_err();
-            ensure!(
-                fresh,
-                "{} holds a run already: go on with --resume, or give another folder",
-                settings.out.display()
-            );
-            let weights = match &settings.start_from {
-                Some(path) => start_weights(path, spec)?,
-                None => random_weights(spec, settings.batch.seed)?,
-            };
-            let model = model(&weights)?;
-            let optimizer = adamw(&model, settings.weight_decay);
-            (model.clone(), average(&model), optimizer, Done { step: 0, seconds: 0.0 })
-        };
+        let average = average.map(|average| model(&average)).transpose()?;
+        let model = model(&weights)?;
+        let average = settings.average.map(|decay| Average::start(average.as_ref().unwrap_or(&model), decay));
+        let mut optimizer = adamw(&model, settings.weight_decay);
+        if let Some(checkpoint) = checkpoint {
+            optimizer = checkpoint::restore_optimizer(&checkpoint, optimizer)?;
+        }
         let crew = match training.as_slice() {
             [cpu] if settings.devices[0] == CPU => Crew::of_cores(cpu, settings.cores)?,
             devices => Crew::of_devices(devices)?,
         };
         let metrics = Metrics::open(&settings.out, done.step)?;
-        Ok(Self { settings, crew, model, average, optimizer, metrics, done, device, pictures })
+        Ok(Self {
+            settings,
+            spec,
+            source,
+            command,
+            listing,
+            crew,
+            model,
+            average,
+            optimizer,
+            metrics,
+            done,
+            device,
+            pictures,
+        })
     }
 
     /// One optimizer step over `accumulate` batches; returns the loss, still on the device.
@@ -209,10 +225,7 @@ impl<'a> Trainer<'a> {
         let mask = settings.batch.mask;
         let training = Training {
             data: settings.data.file_name().map(|name| name.to_string_lossy().into_owned()),
-            source: settings
-                .start_from
-                .as_ref()
-                .and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned())),
+            source: self.source.clone(),
             images: Some(self.pictures),
             steps: Some(self.done.step),
             batch: Some(batch),
@@ -220,17 +233,18 @@ impl<'a> Trainer<'a> {
             seed: Some(settings.batch.seed),
             device: Some(settings.devices.join(",")),
             duration_s: Some(self.done.seconds.round()),
-            command: Some(settings.command.clone()),
+            command: Some(self.command.clone()),
         };
         let current = self.model.valid().to_weights()?;
         let average = self.average.as_ref().map(|average| average.model().to_weights()).transpose()?;
         let parts = checkpoint::Parts {
-            spec: &settings.batch.model,
+            spec: &self.spec,
             training: &training,
             progress: self.done,
             current: &current,
             average: average.as_ref(),
             classifier: None,
+            pictures: Some(&self.listing),
             quality: &BTreeMap::new(),
             optimizer: &self.optimizer,
         };
@@ -246,26 +260,6 @@ impl<'a> Trainer<'a> {
         let path = self.settings.out.join("loss.png");
         curve::draw(self.metrics.rows()).save(&path).with_context(|| format!("writing {}", path.display()))
     }
-}
-
-/// Weights that are already trained: of a checkpoint, a run, a bundle or a public file. What they predicted may be another
-/// thing: the decoder learns that anew.
-fn start_weights(path: &Path, spec: &ModelSpec) -> anyhow::Result<Weights> {
-    let starting = || format!("starting from {}", path.display());
-    let found = Plan::open(path, &Options::default()).with_context(starting)?;
-    let alike = RawSpec { base: spec.base(), norm_pix: spec.norm_pix(), ..RawSpec::from(found.description.spec) };
-    ensure!(
-        alike == RawSpec::from(*spec),
-        "{} holds a model of other sizes: give the sizes of that model, or start from another",
-        path.display()
-    );
-    found.weights().with_context(starting)
-}
-
-fn same_sizes(checkpoint: &Path, spec: &ModelSpec, advice: &str) -> anyhow::Result<()> {
-    let same = checkpoint::spec(checkpoint)? == *spec;
-    ensure!(same, "{} holds a model of other sizes: {advice}", checkpoint.display());
-    Ok(())
 }
 
 /// The steps since the last line of the metrics.

@@ -13,6 +13,15 @@ use super::ssim::{luma, ssim_map};
 /// perfect one (a hole in a plain sky) has a finite PSNR.
 const LEAST_MEAN_SQUARED_ERROR: f64 = 1.0 / 12.0;
 
+/// Peak signal-to-noise ratio of a mean squared error: `10·log10(255² / error)`.
+///
+/// # Units
+/// dB, on 8-bit levels; at most 58.9, the error of rounding to them.
+#[must_use]
+pub fn psnr_db(mean_squared_error: f64) -> f64 {
+    10.0 * (255.0_f64.powi(2) / mean_squared_error.max(LEAST_MEAN_SQUARED_ERROR)).log10()
+}
+
 /// What the metrics are computed from: sums over hole pixels. Several holes of one picture add up to one score.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Score {
@@ -51,15 +60,13 @@ impl Score {
         Ok(score)
     }
 
-    /// Peak signal-to-noise ratio: `10·log10(255² / mean squared error)`, the mean over all hole pixels and their three
-    /// channels.
+    /// Peak signal-to-noise ratio over all hole pixels and their three channels, as [`psnr_db`] has it.
     ///
     /// # Units
-    /// dB, on 8-bit levels; at most 58.9, the error of rounding to them.
+    /// dB, on 8-bit levels
     #[must_use]
     pub fn psnr_db(&self) -> f64 {
-        let mean_squared_error = self.squared_error / (3 * self.pixels) as f64;
-        10.0 * (255.0_f64.powi(2) / mean_squared_error.max(LEAST_MEAN_SQUARED_ERROR)).log10()
+        psnr_db(self.squared_error / (3 * self.pixels) as f64)
     }
 
     /// Structural similarity: the mean over all hole pixels of [`ssim_map`] on luma.

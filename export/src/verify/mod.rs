@@ -23,6 +23,7 @@ mod trial;
 
 pub use fills::OpenCv;
 pub use metrics::Estimate;
+pub(crate) use metrics::psnr_db;
 pub use parity::{Comparison, Differences, Limit, Output, Parity, parity};
 pub use quality::{Quality, Settings, quality};
 pub use report::{Definitions, MethodQuality, Painting, Report, Row, Table};
