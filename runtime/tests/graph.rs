@@ -48,7 +48,7 @@ fn a_run_that_fails_spoils_none_after_it() {
     for rows in [7, 5, 1] {
         let answer = run(&mut graph, &Array2::ones((rows, INPUTS)).into_dyn()).unwrap();
         assert_eq!(answer.shape(), [rows, OUTPUTS]);
-        assert_eq!(answer[[rows - 1, 2]], 2.0 + 5.0 + 8.0 + 11.0);
+        assert_eq!(answer.iter().skip(OUTPUTS * (rows - 1)).copied().collect::<Vec<_>>(), [18.0, 22.0, 26.0]);
     }
 }
 

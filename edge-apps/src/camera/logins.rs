@@ -115,14 +115,14 @@ mod tests {
     #[test]
     fn an_address_alone_has_no_login_whatever_is_in_it() {
         for (address, shown) in [
-            ("rtsp://user:secret@cam.example.org/1", "rtsp://…@cam.example.org/1"),
-            ("rtsp://user:it's@cam/1", "rtsp://…@cam/1"),
-            ("rtsp://user:my \"se/cr@t?\"@cam/1", "rtsp://…@cam/1"),
-            ("rtsp://user:a://b@cam/1", "rtsp://…@cam/1"),
+            ("rtsp://user.example.org:secret@cam.example.org/1", "rtsp://…@cam.example.org/1"),
+            ("rtsp://user.example.org:it's@cam.example.org/1", "rtsp://…@cam.example.org/1"),
+            ("rtsp://user.example.org:my \"se/cr@t?\"@cam.example.org/1", "rtsp://…@cam.example.org/1"),
+            ("rtsp://user.example.org:a://b@cam.example.org/1", "rtsp://…@cam.example.org/1"),
             // what is written wrong
-            ("mqtt//me:secret@host/t", "mqtt//me:…@host/t"),
-            ("mqtt:/me:secret@host/t", "mqtt:…@host/t"),
-            ("me:secret@host/t", "me:…@host/t"),
+            ("mqtt//me:secret@host.example.org/t", "mqtt//me:…@host.example.org/t"),
+            ("mqtt:/me:secret@host.example.org/t", "mqtt:…@host.example.org/t"),
+            ("me:secret@host.example.org/t", "me:…@host.example.org/t"),
             // what has none stays
             ("rtsp://cam.example.org:554/live", "rtsp://cam.example.org:554/live"),
             ("me@home.txt", "me@home.txt"),
@@ -136,11 +136,17 @@ mod tests {
     #[test]
     fn a_query_s_login_is_none_to_be_read() {
         for (address, shown) in [
-            ("rtsp://cam/?user=admin&password=x&channel=1", "rtsp://cam/?user=…&password=…&channel=1"),
-            ("rtsp://cam/a?PWD=it's;x&Pass=a=b&token=c", "rtsp://cam/a?PWD=…&Pass=…&token=…"),
-            ("rtsp://cam:554/user=admin_password=x_channel=1", "rtsp://cam:554/user=…"),
-            ("rtsp://u:p@cam/?access_token=x", "rtsp://…@cam/?access_token=…"),
-            ("rtsp://cam/?password=&channel=1&passage=2", "rtsp://cam/?password=&channel=1&passage=2"),
+            (
+                "rtsp://cam.example.org/?user=admin&password=x&channel=1",
+                "rtsp://cam.example.org/?user=…&password=…&channel=1",
+            ),
+            ("rtsp://cam.example.org/a?PWD=it's;x&Pass=a=b&token=c", "rtsp://cam.example.org/a?PWD=…&Pass=…&token=…"),
+            ("rtsp://cam.example.org:554/user=admin_password=x_channel=1", "rtsp://cam.example.org:554/user=…"),
+            ("rtsp://u:p@cam.example.org/?access_token=x", "rtsp://…@cam.example.org/?access_token=…"),
+            (
+                "rtsp://cam.example.org/?password=&channel=1&passage=2",
+                "rtsp://cam.example.org/?password=&channel=1&passage=2",
+            ),
         ] {
             assert_eq!(without_login(address), shown);
             let (text, shown) = (format!("a {address} failed"), format!("a {shown} failed"));
@@ -161,14 +167,23 @@ mod tests {
                 "curl 'http://user:secret@a.example.org/x' | tee a@b && ffmpeg -i rtsp://u:p@c.example.org -",
                 "curl 'http://…@a.example.org/x' | tee a@b && ffmpeg -i rtsp://…@c.example.org -",
             ),
-            ("ffmpeg -i \"rtsp://user:it's@cam/1\" -", "ffmpeg -i \"rtsp://…@cam/1\" -"),
-            ("ffmpeg -i 'rtsp://user:it\"s my@cam/1' -", "ffmpeg -i 'rtsp://…@cam/1' -"),
-            ("ffmpeg -i rtsp://user:it\\ is@cam/1 -", "ffmpeg -i rtsp://…@cam/1 -"),
-            ("rtsp://user:secret@cam/1: 401 Unauthorized", "rtsp://…@cam/1: 401 Unauthorized"),
+            (
+                "ffmpeg -i \"rtsp://user.example.org:it's@cam.example.org/1\" -",
+                "ffmpeg -i \"rtsp://…@cam.example.org/1\" -",
+            ),
+            (
+                "ffmpeg -i 'rtsp://user.example.org:it\"s my@cam.example.org/1' -",
+                "ffmpeg -i 'rtsp://…@cam.example.org/1' -",
+            ),
+            ("ffmpeg -i rtsp://user.example.org:it\\ is@cam.example.org/1 -", "ffmpeg -i rtsp://…@cam.example.org/1 -"),
+            ("rtsp://user:secret@cam.example.org/1: 401 Unauthorized", "rtsp://…@cam.example.org/1: 401 Unauthorized"),
             // hosts with ports, and no logins
             ("tcp://127.0.0.1:554?timeout=0 failed: me@b", "tcp://127.0.0.1:554?timeout=0 failed: me@b"),
             ("curl 'http://a.example.org:8080' | tee a@b", "curl 'http://a.example.org:8080' | tee a@b"),
-            ("rtsp://cam: gone, rtsp://[fe80::a]/ a@b", "rtsp://cam: gone, rtsp://[fe80::a]/ a@b"),
+            (
+                "rtsp://cam.example.org: gone, rtsp://[fe80::a]/ a@b",
+                "rtsp://cam.example.org: gone, rtsp://[fe80::a]/ a@b",
+            ),
             ("no address", "no address"),
         ] {
             assert_eq!(without_logins(text), shown);
@@ -183,8 +198,8 @@ mod tests {
             refusal.insert(ContextKind::InvalidValue, ContextValue::String(value.to_owned()));
             refusal_without_logins(refusal).to_string()
         };
-        let refused = said("--out <OUTPUT>", "mqtt://me:secret@host");
-        assert!(refused.contains("'mqtt://…@host' for '--out <OUTPUT>'"), "{refused}");
+        let refused = said("--out <OUTPUT>", "mqtt://me:secret@host.example.org");
+        assert!(refused.contains("'mqtt://…@host.example.org' for '--out <OUTPUT>'"), "{refused}");
         let refused = said("--token <TOKEN>", "0123456789abcdef");
         assert!(refused.contains("'…' for '--token <TOKEN>'"), "{refused}");
         let refused = said("--token-file <FILE>", "gone");

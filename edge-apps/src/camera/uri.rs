@@ -125,7 +125,7 @@ mod tests {
         for (text, shown) in [
             ("rtsp://user:secret@camera.example.org/stream", "rtsp://…@camera.example.org/stream"),
             ("rtsp://user.example.org:se/cr@t@camera.example.org/", "rtsp://…@camera.example.org/"),
-            ("rtsp://user:it's my \"secret\"@camera.example.org/", "rtsp://…@camera.example.org/"),
+            ("rtsp://user.example.org:it's my \"secret\"@camera.example.org/", "rtsp://…@camera.example.org/"),
             ("rtsp:/user:secret@camera.example.org/", "rtsp:…@camera.example.org/"),
             ("rtsp://camera.example.org/?user=me&password=x", "rtsp://camera.example.org/?user=…&password=…"),
             (

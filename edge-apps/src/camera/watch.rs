@@ -48,6 +48,7 @@ pub struct Took {
     #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "a page alone shows it"))]
     pub read: Duration,
     /// What is looked at of it.
+    #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "a page alone shows it"))]
     pub choose: Duration,
     /// The wait for the model's answer.
     pub compute: Duration,
