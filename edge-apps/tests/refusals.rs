@@ -173,7 +173,7 @@ fn no_password_is_repeated() {
         ),
         (
             "camera --source test: --out=mqtt//me.example.org:it's@host.example.org/t",
-            "`mqtt//me:…@host.example.org/t` says not what to write",
+            "`mqtt//me.example.org:…@host.example.org/t` says not what to write",
         ),
         (
             "camera --source rtps://me.example.org:it's@host.example.org/1 --out -",

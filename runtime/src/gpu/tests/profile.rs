@@ -8,14 +8,18 @@ use super::model::TINY;
 use super::run::run;
 use crate::gpu::engine::{Engine, Settings, Task};
 use crate::gpu::jobs::Job;
+use crate::gpu::kernels::Form;
 use crate::gpu::params;
+use crate::gpu::plan::Choice;
+use crate::gpu::weights::Product;
 use crate::{Give, Mask};
 
 #[test]
 #[ignore = "needs a GPU"]
 fn each_dispatch_of_a_frame_takes_its_time() {
     let bundle = Bundle::open(TINY).unwrap();
-    let settings = Settings { folder: None, ..Settings::new(None, Precision::F32, false) };
+    let choice = Choice { product: Product::Wide(Form::Int8), side: 8, subgroups: false };
+    let settings = Settings { choice: Some(choice), ..Settings::new(None, Precision::F32, false) };
     let mut engine = Engine::new(&bundle, Precision::Int8, &settings).unwrap();
     let frame = Array3::from_shape_fn((90, 70, 3), |(y, x, c)| (3 * x + y + c) as u8);
     let mask = Mask::random(bundle.spec().grid(), 0.5, 1).unwrap();
