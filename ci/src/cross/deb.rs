@@ -38,7 +38,8 @@ pub fn pack(packing: &Packing, program: &Path, extras: &Path, materials: &Path, 
     for (file, to) in DOCUMENTS {
         tree.file(&packing.workspace.root.join(file), &format!("usr/share/doc/glimpse/{to}"), 0o644)?;
     }
-    tree.file(&packing.workspace.root.join("CHANGELOG.md"), "usr/share/doc/glimpse/changelog", 0o644)?;
+    tree.file(&packing.workspace.root.join("CHANGELOG.md"), "usr/share/doc/glimpse/CHANGELOG.md", 0o644)?;
+    tree.text(&changelog(packing)?, "usr/share/doc/glimpse/changelog")?;
     process::run(Command::new("gzip").arg("-9n").arg(tree.0.join("usr/share/doc/glimpse/changelog")))?;
     tree.file(materials, "usr/share/doc/glimpse/materials.cdx.json", 0o644)?;
     tree.text(&copyright(), "usr/share/doc/glimpse/copyright")?;
@@ -55,6 +56,17 @@ pub fn pack(packing: &Packing, program: &Path, extras: &Path, materials: &Path, 
     command.args(["--build", "--root-owner-group", "-Zxz"]).arg(&tree.0).arg(&deb);
     process::run(command.env("SOURCE_DATE_EPOCH", &packing.epoch))?;
     Ok(deb)
+}
+
+/// What Debian's tools read of changes.
+fn changelog(packing: &Packing) -> anyhow::Result<String> {
+    let date =
+        process::output(Command::new("date").args(["--utc", "--rfc-email", &format!("--date=@{}", packing.epoch)]))?;
+    let (version, date) = (&packing.version, String::from_utf8(date)?);
+    Ok(format!(
+        "glimpse ({version}) unstable; urgency=medium\n\n  * CHANGELOG.md, beside this file, says what is new.\n\n \
+         -- {MAINTAINER}  {date}"
+    ))
 }
 
 fn control(packing: &Packing, installed_kib: u64) -> String {
