@@ -123,11 +123,31 @@ fn each_has_as_many_invocations_as_the_host_counts_on() {
     }
 }
 
+/// A file takes in no other one: what several say is held alike here.
 #[test]
-fn gelu_is_the_same_wherever_it_is() {
-    let gelu = |kernel: Kernel| kernel.shader().source.split_once("// x · ½").unwrap().1;
-    for other in [Kernel::LinearF16 { side: 8 }, Kernel::LinearInt8 { side: 8 }] {
-        assert_eq!(gelu(Kernel::Linear { form: Form::F32, side: 8 }), gelu(other));
+fn what_several_files_say_is_the_same_in_each() {
+    let [norm, norm_subgroups] = [false, true].map(|subgroups| Kernel::LayerNorm { subgroups });
+    let [bytes, bytes_subgroups] = [false, true].map(|subgroups| Kernel::LayerNormInt8 { subgroups });
+    let [quantize, quantize_subgroups] = [false, true].map(|subgroups| Kernel::Quantize { subgroups });
+    let linear = Kernel::Linear { form: Form::F32, side: 8 };
+    let products = [linear, Kernel::LinearF16 { side: 8 }, Kernel::LinearInt8 { side: 8 }];
+    for (from, to, kernels) in [
+        ("// x · ½", "", &products[..]),
+        ("    let block = first_block + place.x;", "// x · ½", &products[..2]),
+        ("// The sum over all", "", &[norm, bytes]),
+        ("// The `at`-th sum", "", &[norm_subgroups, bytes_subgroups]),
+        ("// Four values of a row", "// The", &[bytes, bytes_subgroups]),
+        ("    least = min(least, least.zwxy);", "most.zwxy);", &[quantize, quantize_subgroups, bytes, bytes_subgroups]),
+        ("    let scale = (range", "let zero =", &[quantize, quantize_subgroups, bytes, bytes_subgroups]),
+        ("    let own = vec2", "let scale", &[quantize_subgroups, bytes_subgroups]),
+        ("    // a vector of scale and zero", "// Four", &[bytes, bytes_subgroups]),
+    ] {
+        let part = |kernel: &Kernel| {
+            let (_, rest) = kernel.shader().source.split_once(from).unwrap_or_else(|| panic!("{kernel:?}: {from}"));
+            if to.is_empty() { rest } else { rest.split_once(to).unwrap_or_else(|| panic!("{kernel:?}: {to}")).0 }
+        };
+        let parts: Vec<&str> = kernels.iter().map(part).collect();
+        assert!(parts.iter().all(|other| !other.trim().is_empty() && *other == parts[0]), "{from}: {parts:#?}");
     }
 }
 
