@@ -267,7 +267,7 @@ impl OnnxRuntime {
         };
         let forms = scratch.join("forms").join("gpu");
         if !forms.join("encoder/f32.onnx").is_file() {
-            process::run(Command::new(&python).arg(&script).arg("prepare").arg(bundle).arg(&forms))?;
+            process::run(Command::new(&python).arg(&script).arg("prepare").arg(bundle).arg(&forms).arg("f32"))?;
         }
         Ok(Some(Self { python, script, provider, forms }))
     }

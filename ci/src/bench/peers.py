@@ -1,13 +1,13 @@
 """How long ONNX Runtime and OpenVINO take for a bundle's model.
 
-usage: python peers.py prepare BUNDLE FOLDER
+usage: python peers.py prepare BUNDLE FOLDER [f32]
        python peers.py case FOLDER WHAT TOKENS
        python peers.py time ENGINE FOLDER FORM WHAT TOKENS THREADS RUNS
        python peers.py providers
 
 `prepare` writes the forms of a bundle's graphs that suit other engines into FOLDER/encoder and FOLDER/decoder: `f32.onnx`;
 `dynamic.onnx`, int8 whose activations are quantized as they come; `static.onnx`, int8 whose activations have fixed ranges;
-and `glimpse.onnx`, the bundle's own int8 form. `case` writes FOLDER/WHAT/TOKENS.json: made-up input of a graph (encoder or
+and `glimpse.onnx`, the bundle's own int8 form; with `f32`, the first alone. `case` writes FOLDER/WHAT/TOKENS.json: made-up input of a graph (encoder or
 decoder) of TOKENS tokens, the class token among them, and ONNX Runtime's answer to it in f32.
 
 `providers` prints as JSON what ONNX Runtime has for GPUs, the fastest first.
@@ -47,7 +47,7 @@ def made_up(model: onnx.ModelProto, tokens: int) -> Arrays:
     return {"tokens": rng.standard_normal((tokens, shapes["tokens"][1]), dtype=np.float32), "restore": restore}
 
 
-def prepare(bundle: Path, folder: Path) -> None:
+def prepare(bundle: Path, folder: Path, f32_alone: bool) -> None:
     """Writes the forms of others."""
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -69,6 +69,8 @@ def prepare(bundle: Path, folder: Path) -> None:
         onnx.save(int8, forms / "glimpse.onnx")
         model = widened(int8)
         onnx.save(model, forms / "f32.onnx")
+        if f32_alone:
+            continue
         dynamic(model, forms / "dynamic.onnx")
         quant_pre_process(forms / "f32.onnx", forms / "prepared.onnx", skip_symbolic_shape=True)
         quantize_static(
@@ -213,7 +215,9 @@ def timed(engine: str, folder: Path, form: str, what: str, tokens: int, threads:
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["prepare", bundle, folder]:
-            prepare(Path(bundle), Path(folder))
+            prepare(Path(bundle), Path(folder), False)
+        case ["prepare", bundle, folder, "f32"]:
+            prepare(Path(bundle), Path(folder), True)
         case ["case", folder, what, tokens]:
             write_case(Path(folder), what, int(tokens))
         case ["time", engine, folder, form, what, tokens, threads, runs]:

@@ -1,7 +1,7 @@
 """Times training steps of a masked autoencoder in PyTorch: what `cargo ci bench train` compares burn with.
 
-Usage: torch_training.py JSON, where JSON holds the sizes, batch, ratio, steps and threads.
-Prints the samples a second of each timed step as a JSON list.
+Usage: torch_training.py JSON, where JSON holds the sizes, batch, steps, threads, device and matmul (f32, f16 or bf16).
+Prints the samples a second of each timed step, and what a large matrix product comes to, as JSON.
 """
 
 import json
@@ -58,27 +58,51 @@ class Mae(nn.Module):
         return self.decoder_pred(self.decoder_norm(self.decoder_blocks(x))[:, n + 1 :])
 
 
+def matmul_flops_per_s(device: str, short: torch.dtype | None) -> float:
+    """Of the fastest of a few turns of large matrix products."""
+    side, products = (4096, 10) if device == "cuda" else (1536, 1)
+    # so that a product's values are as large as its left factor's
+    a, b = (torch.randn(side, side, device=device).mul(side**-0.5).to(short or torch.float32) for _ in range(2))
+    best = float("inf")
+    for _ in range(7):
+        started = time.perf_counter()
+        last = a
+        for _ in range(products):
+            last = last @ b
+        last[0, 0].item()
+        best = min(best, time.perf_counter() - started)
+    return products * 2 * side**3 / best
+
+
 def main():
     asked = json.loads(sys.argv[1])
     torch.set_num_threads(asked["threads"])
     torch.manual_seed(0)
+    device = asked["device"]
+    short = {"f32": None, "f16": torch.float16, "bf16": torch.bfloat16}[asked["matmul"]]
     b, n, m, patch_len = asked["batch"], asked["visible"], asked["hidden"], asked["patch_len"]
-    model = Mae(patch_len, asked["encoder"], asked["decoder"])
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.95), weight_decay=0.05)
-    visible, target = torch.randn(b, n, patch_len), torch.randn(b, m, patch_len)
-    places = torch.randn(b, n, asked["encoder"][0])
-    decoder_places = torch.randn(b, n + m, asked["decoder"][0])
+    model = Mae(patch_len, asked["encoder"], asked["decoder"]).to(device)
+    # one pass over all parameters, where PyTorch has it
+    fused = {"fused": True} if device == "cuda" else {}
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.95), weight_decay=0.05, **fused)
+    scaler = torch.amp.GradScaler(device, enabled=short is torch.float16)
+    visible, target = torch.randn(b, n, patch_len, device=device), torch.randn(b, m, patch_len, device=device)
+    places = torch.randn(b, n, asked["encoder"][0], device=device)
+    decoder_places = torch.randn(b, n + m, asked["decoder"][0], device=device)
     paces = []
     for step in range(asked["steps"] + 1):
         started = time.perf_counter()
-        loss = (model(visible, places, decoder_places) - target).square().mean()
+        with torch.autocast(device, short or torch.bfloat16, enabled=short is not None):
+            predicted = model(visible, places, decoder_places)
+        loss = (predicted.float() - target).square().mean()
         optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
         loss.item()
         if step > 0:
             paces.append(b / (time.perf_counter() - started))
-    print(json.dumps(paces))
+    print(json.dumps({"images_per_s": paces, "matmul_flops_per_s": matmul_flops_per_s(device, short)}))
 
 
 main()

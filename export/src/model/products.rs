@@ -54,6 +54,15 @@ impl Products {
         }
     }
 
+    /// A tensor in the numbers that it is multiplied in.
+    #[must_use]
+    pub fn narrowed<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+        match self.short() {
+            Some(short) => x.cast(short),
+            None => x,
+        }
+    }
+
     fn short(self) -> Option<FloatDType> {
         match self {
             Self::F32 => None,
