@@ -27,6 +27,7 @@ var<workgroup> queries: array<vec4<f32>, TILE * 4u * PARTS>;
 var<workgroup> tile: array<vec4<f32>, TILE * (4u * PARTS + 1u)>;
 var<workgroup> shares: array<vec4<f32>, TILE * 4u>;
 
+// Indices into an invocation's own values are constants, or drivers keep these in memory.
 @compute @workgroup_size(4, TILE)
 fn attention(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -51,16 +52,19 @@ fn attention(
     }
     var most = LEAST;
     var sum = 0.0;
-    var mixed = array<vec4<f32>, 6>();
+    // a query's part of the mixed values
+    var m0 = vec4<f32>();
+    var m1 = vec4<f32>();
+    var m2 = vec4<f32>();
+    var m3 = vec4<f32>();
+    var m4 = vec4<f32>();
+    var m5 = vec4<f32>();
     for (var key = 0u; key < params.tokens; key += TILE) {
         load(index, key, width + head);
         var scores = vec4<f32>();
-        for (var i = 0u; i < blocks; i += 1u) {
-            let query = queries[row * blocks + i];
-            scores.x += dot(query, tile[(4u * part) * (blocks + 1u) + i]);
-            scores.y += dot(query, tile[(4u * part + 1u) * (blocks + 1u) + i]);
-            scores.z += dot(query, tile[(4u * part + 2u) * (blocks + 1u) + i]);
-            scores.w += dot(query, tile[(4u * part + 3u) * (blocks + 1u) + i]);
+        for (var i = 0u; i < blocks; i += 4u) {
+            scores += score(row, part, i) + score(row, part, i + 1u);
+            scores += score(row, part, i + 2u) + score(row, part, i + 3u);
         }
         let token = vec4<u32>(key + 4u * part) + vec4<u32>(0u, 1u, 2u, 3u);
         shares[4u * row + part] = select(vec4<f32>(LEAST), scores, token < vec4<u32>(params.tokens));
@@ -73,30 +77,73 @@ fn attention(
         let largest = max(max(s0, s1), max(s2, s3));
         let next = max(most, max(max(largest.x, largest.y), max(largest.z, largest.w)));
         let kept = exp(most - next);
-        let p = array<vec4<f32>, 4>(exp(s0 - next), exp(s1 - next), exp(s2 - next), exp(s3 - next));
+        let p = mat4x4<f32>(exp(s0 - next), exp(s1 - next), exp(s2 - next), exp(s3 - next));
         most = next;
         sum = fma(sum, kept, dot(p[0] + p[1] + p[2] + p[3], vec4<f32>(1.0)));
-        for (var i = 0u; i < PARTS; i += 1u) {
-            let column = part * PARTS + i;
-            var value = mixed[i] * kept;
-            for (var block = 0u; block < 4u; block += 1u) {
-                let weight = p[block];
-                let at = 4u * block * (blocks + 1u) + column;
-                value = fma(vec4<f32>(weight.x), tile[at], value);
-                value = fma(vec4<f32>(weight.y), tile[at + (blocks + 1u)], value);
-                value = fma(vec4<f32>(weight.z), tile[at + 2u * (blocks + 1u)], value);
-                value = fma(vec4<f32>(weight.w), tile[at + 3u * (blocks + 1u)], value);
-            }
-            mixed[i] = value;
+        m0 = mixed(m0 * kept, p, part * PARTS);
+        if PARTS > 1u {
+            m1 = mixed(m1 * kept, p, part * PARTS + 1u);
+        }
+        if PARTS > 2u {
+            m2 = mixed(m2 * kept, p, part * PARTS + 2u);
+        }
+        if PARTS > 3u {
+            m3 = mixed(m3 * kept, p, part * PARTS + 3u);
+        }
+        if PARTS > 4u {
+            m4 = mixed(m4 * kept, p, part * PARTS + 4u);
+        }
+        if PARTS > 5u {
+            m5 = mixed(m5 * kept, p, part * PARTS + 5u);
         }
         workgroupBarrier();
     }
     let token = first + row;
     if token < params.tokens {
-        for (var i = 0u; i < PARTS; i += 1u) {
-            out[token * width + head + part * PARTS + i] = mixed[i] / sum;
+        let at = token * width + head + part * PARTS;
+        out[at] = m0 / sum;
+        if PARTS > 1u {
+            out[at + 1u] = m1 / sum;
+        }
+        if PARTS > 2u {
+            out[at + 2u] = m2 / sum;
+        }
+        if PARTS > 3u {
+            out[at + 3u] = m3 / sum;
+        }
+        if PARTS > 4u {
+            out[at + 4u] = m4 / sum;
+        }
+        if PARTS > 5u {
+            out[at + 5u] = m5 / sum;
         }
     }
+}
+
+// A block's share in the scores of a query and four keys of the tile.
+fn score(row: u32, part: u32, block: u32) -> vec4<f32> {
+    let stride = 4u * PARTS + 1u;
+    let query = queries[row * 4u * PARTS + block];
+    let at = 4u * part * stride + block;
+    return vec4<f32>(
+        dot(query, tile[at]),
+        dot(query, tile[at + stride]),
+        dot(query, tile[at + 2u * stride]),
+        dot(query, tile[at + 3u * stride]),
+    );
+}
+
+// A value and the tile's values of a column, each times its share.
+fn mixed(value: vec4<f32>, share: mat4x4<f32>, column: u32) -> vec4<f32> {
+    let four = 4u * (4u * PARTS + 1u);
+    let half = four_mixed(four_mixed(value, share[0], column), share[1], four + column);
+    return four_mixed(four_mixed(half, share[2], 2u * four + column), share[3], 3u * four + column);
+}
+
+fn four_mixed(value: vec4<f32>, share: vec4<f32>, at: u32) -> vec4<f32> {
+    let stride = 4u * PARTS + 1u;
+    let half = fma(vec4<f32>(share.y), tile[at + stride], fma(vec4<f32>(share.x), tile[at], value));
+    return fma(vec4<f32>(share.w), tile[at + 3u * stride], fma(vec4<f32>(share.z), tile[at + 2u * stride], half));
 }
 
 // 16 tokens' keys or values of a head to `tile`, zeros after the last.

@@ -33,62 +33,81 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> out: array<vec4<f32>>;
 
 // four of k to a vector, a vector more to a row so that rows lie in other banks
-var<workgroup> x_tile: array<vec4<f16>, 4u * SIDE * (STEP / 4u + 1u)>;
-// four columns to a vector
-var<workgroup> w_tile: array<vec4<f16>, STEP * SIDE>;
+var<workgroup> x_tile: array<array<vec4<f16>, STEP / 4u + 1u>, 4u * SIDE>;
+// four columns to a vector, k by k; likewise
+var<workgroup> w_tile: array<array<vec4<f16>, STEP + 1u>, SIDE>;
 
+// Indices into an invocation's own values are constants, or drivers keep these in memory: four to five times slower on an H200.
 @compute @workgroup_size(SIDE, SIDE)
 fn linear_f16(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_id) place: vec3<u32>,
     @builtin(local_invocation_index) index: u32,
 ) {
-    let invocations = SIDE * SIDE;
     let first_row = group.y * 4u * SIDE;
     let first_block = group.x * SIDE;
     let blocks = params.outputs / 4u;
-    let x_blocks = params.inputs / 4u;
 
-    var sums = array<vec4<f32>, 4>();
+    // what an invocation brings: at SIDE 8, a second row of x, and a second k
+    let x_row = index / (STEP / 4u);
+    let x_block = index % (STEP / 4u);
+    let w_row = index / SIDE;
+    let w_block = index % SIDE;
+    var x0 = x_vector(first_row + x_row, x_block);
+    var x1 = x_vector(first_row + x_row + 16u, x_block);
+    var w0 = w_words(w_row, first_block + w_block);
+    var w1 = w_words(w_row + SIDE, first_block + w_block);
+    var sum0 = vec4<f32>();
+    var sum1 = vec4<f32>();
+    var sum2 = vec4<f32>();
+    var sum3 = vec4<f32>();
     for (var k = 0u; k < params.inputs; k += STEP) {
-        // rows of x
-        for (var i = index; i < 4u * SIDE * (STEP / 4u); i += invocations) {
-            let row = i / (STEP / 4u);
-            let block = i % (STEP / 4u);
-            var value = vec4<f16>();
-            if first_row + row < params.rows && k / 4u + block < x_blocks {
-                value = vec4<f16>(x[(params.first + first_row + row) * x_blocks + k / 4u + block]);
-            }
-            x_tile[row * (STEP / 4u + 1u) + block] = value;
+        x_tile[x_row][x_block] = x0;
+        if SIDE < 16u {
+            x_tile[x_row + 16u][x_block] = x1;
         }
-        // rows of w
-        for (var i = index; i < STEP * SIDE; i += invocations) {
-            let block = first_block + i % SIDE;
-            let row = k + i / SIDE;
-            var value = vec4<f16>();
-            if block < blocks && row < params.inputs {
-                value = weights[(row / 2u * blocks + block) * 2u + row % 2u];
-            }
-            w_tile[i] = value;
+        w_tile[w_block][w_row] = w0;
+        if SIDE < 16u {
+            w_tile[w_block][w_row + SIDE] = w1;
         }
         workgroupBarrier();
-        var part = array<vec4<f16>, 4>();
-        for (var block = 0u; block < STEP / 4u; block += 1u) {
-            let w0 = w_tile[(4u * block) * SIDE + place.x];
-            let w1 = w_tile[(4u * block + 1u) * SIDE + place.x];
-            let w2 = w_tile[(4u * block + 2u) * SIDE + place.x];
-            let w3 = w_tile[(4u * block + 3u) * SIDE + place.x];
-            for (var i = 0u; i < 4u; i += 1u) {
-                let value = x_tile[(4u * place.y + i) * (STEP / 4u + 1u) + block];
-                part[i] = fma(vec4<f16>(value.x), w0, part[i]);
-                part[i] = fma(vec4<f16>(value.y), w1, part[i]);
-                part[i] = fma(vec4<f16>(value.z), w2, part[i]);
-                part[i] = fma(vec4<f16>(value.w), w3, part[i]);
-            }
+        // the next ones come while these are multiplied
+        let next = k + STEP;
+        x0 = x_vector(first_row + x_row, next / 4u + x_block);
+        w0 = w_words(next + w_row, first_block + w_block);
+        if SIDE < 16u {
+            x1 = x_vector(first_row + x_row + 16u, next / 4u + x_block);
+            w1 = w_words(next + w_row + SIDE, first_block + w_block);
         }
-        for (var i = 0u; i < 4u; i += 1u) {
-            sums[i] += vec4<f32>(part[i]);
-        }
+        let row = 4u * place.y;
+        var part0 = vec4<f16>();
+        var part1 = vec4<f16>();
+        var part2 = vec4<f16>();
+        var part3 = vec4<f16>();
+        var w = four(place.x, 0u);
+        part0 = added(part0, x_tile[row][0], w);
+        part1 = added(part1, x_tile[row + 1u][0], w);
+        part2 = added(part2, x_tile[row + 2u][0], w);
+        part3 = added(part3, x_tile[row + 3u][0], w);
+        w = four(place.x, 4u);
+        part0 = added(part0, x_tile[row][1], w);
+        part1 = added(part1, x_tile[row + 1u][1], w);
+        part2 = added(part2, x_tile[row + 2u][1], w);
+        part3 = added(part3, x_tile[row + 3u][1], w);
+        w = four(place.x, 8u);
+        part0 = added(part0, x_tile[row][2], w);
+        part1 = added(part1, x_tile[row + 1u][2], w);
+        part2 = added(part2, x_tile[row + 2u][2], w);
+        part3 = added(part3, x_tile[row + 3u][2], w);
+        w = four(place.x, 12u);
+        part0 = added(part0, x_tile[row][3], w);
+        part1 = added(part1, x_tile[row + 1u][3], w);
+        part2 = added(part2, x_tile[row + 2u][3], w);
+        part3 = added(part3, x_tile[row + 3u][3], w);
+        sum0 += vec4<f32>(part0);
+        sum1 += vec4<f32>(part1);
+        sum2 += vec4<f32>(part2);
+        sum3 += vec4<f32>(part3);
         workgroupBarrier();
     }
 
@@ -102,19 +121,56 @@ fn linear_f16(
     let c3 = columns[4u * block + 3u];
     let scale = vec4<f32>(c0.x, c1.x, c2.x, c3.x);
     let bias = vec4<f32>(c0.y, c1.y, c2.y, c3.y);
-    for (var i = 0u; i < 4u; i += 1u) {
-        let row = first_row + 4u * place.y + i;
-        if row < params.rows {
-            var value = fma(sums[i], scale, bias);
-            if (params.finish & GELU) != 0u {
-                value = gelu(value);
-            }
-            if (params.finish & RESIDUAL) != 0u {
-                value += out[row * blocks + block];
-            }
-            out[row * blocks + block] = value;
-        }
+    let row = first_row + 4u * place.y;
+    give(row, block, fma(sum0, scale, bias));
+    give(row + 1u, block, fma(sum1, scale, bias));
+    give(row + 2u, block, fma(sum2, scale, bias));
+    give(row + 3u, block, fma(sum3, scale, bias));
+}
+
+// Four values of a row of x, from the block-th vector on; zeros beyond its ends.
+fn x_vector(row: u32, block: u32) -> vec4<f16> {
+    let x_blocks = params.inputs / 4u;
+    if row < params.rows && block < x_blocks {
+        return vec4<f16>(x[(params.first + row) * x_blocks + block]);
     }
+    return vec4<f16>();
+}
+
+// The weights of k for a block of columns; zeros beyond the ends.
+fn w_words(k: u32, block: u32) -> vec4<f16> {
+    let blocks = params.outputs / 4u;
+    if block < blocks && k < params.inputs {
+        return weights[(k / 2u * blocks + block) * 2u + k % 2u];
+    }
+    return vec4<f16>();
+}
+
+// The tile's weights of four of k, a vector each.
+fn four(block: u32, k: u32) -> mat4x4<f16> {
+    return mat4x4<f16>(w_tile[block][k], w_tile[block][k + 1u], w_tile[block][k + 2u], w_tile[block][k + 3u]);
+}
+
+// A sum and four products more.
+fn added(sum: vec4<f16>, x: vec4<f16>, w: mat4x4<f16>) -> vec4<f16> {
+    let two = fma(vec4<f16>(x.y), w[1], fma(vec4<f16>(x.x), w[0], sum));
+    return fma(vec4<f16>(x.w), w[3], fma(vec4<f16>(x.z), w[2], two));
+}
+
+// A value to where it belongs, with what follows the layer.
+fn give(row: u32, block: u32, sum: vec4<f32>) {
+    if row >= params.rows {
+        return;
+    }
+    let at = row * (params.outputs / 4u) + block;
+    var value = sum;
+    if (params.finish & GELU) != 0u {
+        value = gelu(value);
+    }
+    if (params.finish & RESIDUAL) != 0u {
+        value += out[at];
+    }
+    out[at] = value;
 }
 
 // x · ½ · (1 + erf(x / √2)), to 2e-7 of x; erf is Abramowitz and Stegun's 7.1.26.

@@ -38,7 +38,8 @@ pub struct Args {
     /// Leave burn and ONNX Runtime out: nothing of glimpse-export but what makes the model is built
     #[arg(long)]
     alone: bool,
-    /// A Python whose onnxruntime can use the GPU, through CUDA, `WebGPU` or `DirectML` [default: one of our own, which has none]
+    /// A Python whose onnxruntime can use the GPU, through CUDA, `WebGPU` or `DirectML`; if it has PyTorch on CUDA, that is
+    /// asked for linear layers [default: one of our own, which has neither]
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
     /// A bundle to take for ViT-B/16 [default: one with random weights, made the first time]
@@ -57,6 +58,8 @@ pub struct Args {
 struct Report {
     gpu: String,
     rows: Vec<Row>,
+    /// The linear layers of ViT-B/16 in f32 beside PyTorch's on CUDA, where there is one.
+    layers: Vec<Layer>,
     /// What `glimpse bench --gpu-kernels` says of ViT-B/16 in f32, and of the shipped model with half of its patches.
     details: Vec<serde_json::Value>,
 }
@@ -71,7 +74,16 @@ struct Row {
     peers: Vec<Peer>,
 }
 
+/// A linear layer, by the GPU's clock.
 #[derive(Serialize)]
+struct Layer {
+    /// Rows, inputs, outputs.
+    shape: [u32; 3],
+    glimpse_ms: f64,
+    torch_ms: f64,
+}
+
+#[derive(Clone, Serialize)]
 struct Peer {
     engine: String,
     times_ms: Vec<f64>,
@@ -103,7 +115,9 @@ struct Programs {
     bundle: PathBuf,
     shipped: PathBuf,
     burn: Option<PathBuf>,
-    python: Option<OnnxRuntime>,
+    /// A Python that was named.
+    python: Option<PathBuf>,
+    onnxruntime: Option<OnnxRuntime>,
 }
 
 /// ONNX Runtime with the GPU's provider, and a folder with the model's f32 form.
@@ -124,14 +138,12 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let programs = Programs::new(args, &workspace)?;
     let mut rows = Vec::new();
     let mut gpu = String::new();
-    for (form, options) in FORMS {
-        for visible in VISIBLE {
-            let row = programs.row(args, form, options, visible, &mut gpu)?;
-            if !args.json {
-                print_row(&row, &gpu);
-            }
-            rows.push(row);
+    for visible in VISIBLE {
+        let of_all = programs.rows(args, visible, &mut gpu)?;
+        if !args.json {
+            of_all.iter().for_each(|row| print_row(row, &gpu));
         }
+        rows.extend(of_all);
     }
     let half = ["--visible", "32"];
     let details = vec![
@@ -139,10 +151,12 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         programs.details(args, &programs.bundle, &["--precision", "int8"])?,
         programs.details(args, &programs.shipped, &half)?,
     ];
-    let report = Report { gpu, rows, details };
+    let layers = programs.layers(&workspace, &details[0])?;
+    let report = Report { gpu, rows, layers, details };
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
+        report.layers.iter().for_each(print_layer);
         report.details.iter().for_each(print_details);
     }
     Ok(())
@@ -165,34 +179,30 @@ impl Programs {
             Some(bundle) => bundle.clone(),
             None => random_bundle(workspace, &export, &scratch.join("gpu"))?,
         };
-        let python = if args.alone { None } else { OnnxRuntime::find(args, workspace, &bundle, &scratch)? };
+        let onnxruntime = if args.alone { None } else { OnnxRuntime::find(args, workspace, &bundle, &scratch)? };
         Ok(Self {
             glimpse: release.join("glimpse"),
             bundle,
             shipped: workspace.root.join("models/glimpse-tiny"),
             burn: (!args.alone).then_some(export),
-            python,
+            python: args.python.clone().filter(|_| !args.alone),
+            onnxruntime,
         })
     }
 
-    fn row(
-        &self,
-        args: &Args,
-        form: &'static str,
-        options: &[&str],
-        visible: usize,
-        gpu: &mut String,
-    ) -> anyhow::Result<Row> {
-        let mut row = Row { form, tokens: visible + 1, glimpse_ms: Vec::new(), peers: Vec::new() };
+    /// Turns with so many visible patches: each form of ours once, and each peer once, in f32.
+    fn rows(&self, args: &Args, visible: usize, gpu: &mut String) -> anyhow::Result<Vec<Row>> {
+        let mut ours: Vec<Vec<f64>> = vec![Vec::new(); FORMS.len()];
         let mut peers: Vec<(String, Vec<f64>)> = Vec::new();
         for _ in 0..args.turns {
-            let ours = self.glimpse_ms(args, options, visible, gpu)?;
-            row.glimpse_ms.push(ours);
+            for ((_, options), times) in FORMS.iter().zip(&mut ours) {
+                times.push(self.glimpse_ms(args, options, visible, gpu)?);
+            }
             let mut said = Vec::new();
             if let Some(burn) = &self.burn {
                 said.push(("burn".to_owned(), burn_ms(args, burn, visible)?));
             }
-            if let Some(python) = &self.python {
+            if let Some(python) = &self.onnxruntime {
                 said.push((format!("ONNX Runtime, {}", python.provider), python.ms(args, visible)?));
             }
             for (place, (engine, ms)) in said.into_iter().enumerate() {
@@ -202,12 +212,27 @@ impl Programs {
                 peers[place].1.push(ms);
             }
         }
-        let peer = |(engine, times_ms): (String, Vec<f64>)| {
-            let ratios = row.glimpse_ms.iter().zip(&times_ms).map(|(ours, theirs)| ours / theirs).collect();
-            Peer { engine, times_ms, ratios }
+        let row = |(&(form, _), glimpse_ms): (&(&'static str, _), Vec<f64>)| {
+            let peer = |(engine, times_ms): &(String, Vec<f64>)| {
+                let ratios = glimpse_ms.iter().zip(times_ms).map(|(ours, theirs)| ours / theirs).collect();
+                Peer { engine: engine.clone(), times_ms: times_ms.clone(), ratios }
+            };
+            let peers = peers.iter().map(peer).collect();
+            Row { form, tokens: visible + 1, glimpse_ms, peers }
         };
-        row.peers = peers.into_iter().map(peer).collect();
-        Ok(row)
+        Ok(FORMS.iter().zip(ours).map(row).collect())
+    }
+
+    /// The linear layers among what `glimpse bench --gpu-kernels` said, beside PyTorch's.
+    fn layers(&self, workspace: &Workspace, detail: &serde_json::Value) -> anyhow::Result<Vec<Layer>> {
+        let Some(python) = &self.python else { return Ok(Vec::new()) };
+        let ours: Vec<([u32; 3], f64)> = detail["gpu"]["kernels"].as_array().into_iter().flatten().filter_map(linear).collect();
+        let shapes: Vec<[u32; 3]> = ours.iter().map(|&(shape, _)| shape).collect();
+        let script = workspace.root.join("ci/src/bench/torch_linear.py");
+        let said = process::output(Command::new(python).arg(script).arg(serde_json::to_string(&shapes)?))?;
+        let theirs: Option<Vec<f64>> = serde_json::from_slice(&said).context("reading what PyTorch's script says")?;
+        let layer = |((shape, glimpse_ms), torch_ms)| Layer { shape, glimpse_ms, torch_ms };
+        Ok(ours.into_iter().zip(theirs.into_iter().flatten()).map(layer).collect())
     }
 
     /// Our median, from patches to tokens.
@@ -303,6 +328,27 @@ fn random_bundle(workspace: &Workspace, export: &Path, folder: &Path) -> anyhow:
     Ok(bundle)
 }
 
+/// A kernel that is a linear layer in f32: rows, inputs, outputs, and the milliseconds of one.
+fn linear(kernel: &serde_json::Value) -> Option<([u32; 3], f64)> {
+    if kernel["kernel"] != "linear" {
+        return None;
+    }
+    // 197×768·768×2304
+    let (rows, rest) = kernel["sizes"].as_str()?.split_once('×')?;
+    let (inputs, rest) = rest.split_once('·')?;
+    let (_, outputs) = rest.split_once('×')?;
+    let shape = [rows.parse().ok()?, inputs.parse().ok()?, outputs.parse().ok()?];
+    Some((shape, kernel["ms"].as_f64()? / kernel["dispatches"].as_f64()?))
+}
+
+fn print_layer(layer: &Layer) {
+    let Layer { shape: [rows, inputs, outputs], glimpse_ms, torch_ms } = layer;
+    println!(
+        "linear {rows}×{inputs}·{inputs}×{outputs}: {:.0}% of the pace of PyTorch on CUDA in f32 ({torch_ms:.4} ms)",
+        100.0 * torch_ms / glimpse_ms
+    );
+}
+
 fn print_row(row: &Row, gpu: &str) {
     let [least, median, most] = spread(&row.glimpse_ms);
     println!("encoder {}, {} tokens, {gpu}: {median:.2} ms ({least:.2} to {most:.2})", row.form, row.tokens);
@@ -337,5 +383,19 @@ fn print_details(detail: &serde_json::Value) {
             100.0 * number("gmacs_per_s") / gmacs,
             100.0 * number("gbytes_per_s") / gbytes,
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_linear_layer_is_known_by_its_kernel_and_its_sizes() {
+        let kernel = |name, sizes| serde_json::json!({"kernel": name, "sizes": sizes, "dispatches": 12, "ms": 0.6});
+        let found = linear(&kernel("linear", "197×768·768×2304")).unwrap();
+        assert_eq!(found, ([197, 768, 2304], 0.6 / 12.0));
+        assert_eq!(linear(&kernel("linear_int8", "197×768·768×2304")), None);
+        assert_eq!(linear(&kernel("linear", "197×768")), None);
     }
 }

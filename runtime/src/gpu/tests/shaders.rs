@@ -133,7 +133,8 @@ fn what_several_files_say_is_the_same_in_each() {
     let products = [linear, Kernel::LinearF16 { side: 8 }, Kernel::LinearInt8 { side: 8 }];
     for (from, to, kernels) in [
         ("// x · ½", "", &products[..]),
-        ("    let block = first_block + place.x;", "// x · ½", &products[..2]),
+        ("    let block = first_block + place.x;", "// Four values", &products[..2]),
+        ("// A value to where", "// x · ½", &products[..]),
         ("// The sum over all", "", &[norm, bytes]),
         ("// The `at`-th sum", "", &[norm_subgroups, bytes_subgroups]),
         ("// Four values of a row", "// The", &[bytes, bytes_subgroups]),
