@@ -8,6 +8,8 @@
 override FORM: u32 = 0u;
 // Invocations along a side of the tile.
 override SIDE: u32 = 8u;
+// Groups of invocations that share a value's summands, where there are too few tiles to keep a GPU busy.
+override SPLIT: u32 = 1u;
 
 const STEP: u32 = 16u;
 const GELU: u32 = 1u;
@@ -33,17 +35,21 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> out: array<vec4<f32>>;
 
 // four of k to a vector, a vector more to a row so that rows lie in other banks
-var<workgroup> x_tile: array<array<vec4<f32>, STEP / 4u + 1u>, 4u * SIDE>;
+var<workgroup> x_tile: array<array<vec4<f32>, STEP / 4u + 1u>, 4u * SIDE * SPLIT>;
 // four columns to a vector, k by k; likewise
-var<workgroup> w_tile: array<array<vec4<f32>, STEP + 1u>, SIDE>;
+var<workgroup> w_tile: array<array<vec4<f32>, STEP + 1u>, SIDE * SPLIT>;
 
 // Indices into an invocation's own values are constants, or drivers keep these in memory: four to five times slower on an H200.
-@compute @workgroup_size(SIDE, SIDE)
+@compute @workgroup_size(SIDE, SIDE, SPLIT)
 fn linear(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_id) place: vec3<u32>,
-    @builtin(local_invocation_index) index: u32,
 ) {
+    let index = place.y * SIDE + place.x;
+    // a group's tiles
+    let x_start = place.z * 4u * SIDE;
+    let w_start = place.z * SIDE;
+    let start = place.z * STEP;
     let first_row = group.y * 4u * SIDE;
     let first_block = group.x * SIDE;
     let blocks = params.outputs / 4u;
@@ -53,66 +59,87 @@ fn linear(
     let x_block = index % (STEP / 4u);
     let w_row = (index / SIDE) << FORM;
     let w_block = index % SIDE;
-    var x0 = x_vector(first_row + x_row, x_block);
-    var x1 = x_vector(first_row + x_row + 16u, x_block);
-    var w0 = w_words(w_row, first_block + w_block);
-    var w1 = w_words(w_row + SIDE, first_block + w_block);
+    var x0 = x_vector(first_row + x_row, start / 4u + x_block);
+    var x1 = x_vector(first_row + x_row + 16u, start / 4u + x_block);
+    var w0 = w_words(start + w_row, first_block + w_block);
+    var w1 = w_words(start + w_row + SIDE, first_block + w_block);
     var sum0 = vec4<f32>();
     var sum1 = vec4<f32>();
     var sum2 = vec4<f32>();
     var sum3 = vec4<f32>();
-    for (var k = 0u; k < params.inputs; k += STEP) {
-        x_tile[x_row][x_block] = x0;
+    for (var k = 0u; k < params.inputs; k += STEP * SPLIT) {
+        x_tile[x_start + x_row][x_block] = x0;
         if SIDE < 16u {
-            x_tile[x_row + 16u][x_block] = x1;
+            x_tile[x_start + x_row + 16u][x_block] = x1;
         }
         if w_row < STEP {
             if FORM == 0u {
-                w_tile[w_block][w_row] = bitcast<vec4<f32>>(w0);
+                w_tile[w_start + w_block][w_row] = bitcast<vec4<f32>>(w0);
                 if SIDE < 16u {
-                    w_tile[w_block][w_row + SIDE] = bitcast<vec4<f32>>(w1);
+                    w_tile[w_start + w_block][w_row + SIDE] = bitcast<vec4<f32>>(w1);
                 }
             } else if FORM == 1u {
-                w_tile[w_block][w_row] = vec4<f32>(unpack2x16float(w0.x), unpack2x16float(w0.y));
-                w_tile[w_block][w_row + 1u] = vec4<f32>(unpack2x16float(w0.z), unpack2x16float(w0.w));
+                w_tile[w_start + w_block][w_row] = vec4<f32>(unpack2x16float(w0.x), unpack2x16float(w0.y));
+                w_tile[w_start + w_block][w_row + 1u] = vec4<f32>(unpack2x16float(w0.z), unpack2x16float(w0.w));
             } else {
-                w_tile[w_block][w_row] = vec4<f32>(unpack4xI8(w0.x));
-                w_tile[w_block][w_row + 1u] = vec4<f32>(unpack4xI8(w0.y));
-                w_tile[w_block][w_row + 2u] = vec4<f32>(unpack4xI8(w0.z));
-                w_tile[w_block][w_row + 3u] = vec4<f32>(unpack4xI8(w0.w));
+                w_tile[w_start + w_block][w_row] = vec4<f32>(unpack4xI8(w0.x));
+                w_tile[w_start + w_block][w_row + 1u] = vec4<f32>(unpack4xI8(w0.y));
+                w_tile[w_start + w_block][w_row + 2u] = vec4<f32>(unpack4xI8(w0.z));
+                w_tile[w_start + w_block][w_row + 3u] = vec4<f32>(unpack4xI8(w0.w));
             }
         }
         workgroupBarrier();
         // the next ones come while these are multiplied
-        let next = k + STEP;
+        let next = k + STEP * SPLIT + start;
         x0 = x_vector(first_row + x_row, next / 4u + x_block);
         w0 = w_words(next + w_row, first_block + w_block);
         if SIDE < 16u {
             x1 = x_vector(first_row + x_row + 16u, next / 4u + x_block);
             w1 = w_words(next + w_row + SIDE, first_block + w_block);
         }
-        let row = 4u * place.y;
-        var w = four(place.x, 0u);
+        let row = x_start + 4u * place.y;
+        var w = four(w_start + place.x, 0u);
         sum0 = added(sum0, x_tile[row][0], w);
         sum1 = added(sum1, x_tile[row + 1u][0], w);
         sum2 = added(sum2, x_tile[row + 2u][0], w);
         sum3 = added(sum3, x_tile[row + 3u][0], w);
-        w = four(place.x, 4u);
+        w = four(w_start + place.x, 4u);
         sum0 = added(sum0, x_tile[row][1], w);
         sum1 = added(sum1, x_tile[row + 1u][1], w);
         sum2 = added(sum2, x_tile[row + 2u][1], w);
         sum3 = added(sum3, x_tile[row + 3u][1], w);
-        w = four(place.x, 8u);
+        w = four(w_start + place.x, 8u);
         sum0 = added(sum0, x_tile[row][2], w);
         sum1 = added(sum1, x_tile[row + 1u][2], w);
         sum2 = added(sum2, x_tile[row + 2u][2], w);
         sum3 = added(sum3, x_tile[row + 3u][2], w);
-        w = four(place.x, 12u);
+        w = four(w_start + place.x, 12u);
         sum0 = added(sum0, x_tile[row][3], w);
         sum1 = added(sum1, x_tile[row + 1u][3], w);
         sum2 = added(sum2, x_tile[row + 2u][3], w);
         sum3 = added(sum3, x_tile[row + 3u][3], w);
         workgroupBarrier();
+    }
+
+    // the first group takes the others' sums, a group at a time
+    for (var other = 1u; other < SPLIT; other += 1u) {
+        if place.z == other {
+            x_tile[index][0] = sum0;
+            x_tile[index][1] = sum1;
+            x_tile[index][2] = sum2;
+            x_tile[index][3] = sum3;
+        }
+        workgroupBarrier();
+        if place.z == 0u {
+            sum0 += x_tile[index][0];
+            sum1 += x_tile[index][1];
+            sum2 += x_tile[index][2];
+            sum3 += x_tile[index][3];
+        }
+        workgroupBarrier();
+    }
+    if place.z != 0u {
+        return;
     }
 
     let block = first_block + place.x;

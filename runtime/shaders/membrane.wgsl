@@ -5,7 +5,7 @@
 // A cell's equation is the flow through its sides, and the rim lies where it lies on the finest grid, half a pixel beyond a
 // cell's side. Cycles end when the last one changed nothing by more than the tolerance. Twin: `glimpse_kernels::Membrane`.
 
-const INVOCATIONS: u32 = 256u;
+override INVOCATIONS: u32 = 256u;
 // The most cycles: a mask takes about six.
 const CYCLES: u32 = 40u;
 

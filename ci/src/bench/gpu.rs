@@ -13,8 +13,6 @@ use crate::workspace::Workspace;
 
 /// The model that is measured beside peers: ViT-B/16, as `glimpse-export train` has it.
 const SIZES: &str = "--preset base";
-/// Visible patches: all, and a quarter.
-const VISIBLE: [usize; 2] = [196, 49];
 /// Forms of our engine, by the options that choose them.
 const FORMS: [(&str, &[&str]); 3] =
     [("f32", &["--precision", "f32"]), ("f16", &["--precision", "f32", "--f16"]), ("int8", &["--precision", "int8"])];
@@ -35,6 +33,9 @@ pub struct Args {
     /// Frames in a turn
     #[arg(long, default_value_t = 50)]
     runs: usize,
+    /// Visible patches of ViT-B/16's 196: all, and a quarter
+    #[arg(long, value_delimiter = ',', default_values_t = [196, 49])]
+    visible: Vec<usize>,
     /// Leave burn and ONNX Runtime out: nothing of glimpse-export but what makes the model is built
     #[arg(long)]
     alone: bool,
@@ -138,7 +139,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let programs = Programs::new(args, &workspace)?;
     let mut rows = Vec::new();
     let mut gpu = String::new();
-    for visible in VISIBLE {
+    for &visible in &args.visible {
         let of_all = programs.rows(args, visible, &mut gpu)?;
         if !args.json {
             of_all.iter().for_each(|row| print_row(row, &gpu));

@@ -60,8 +60,8 @@ pub struct Args {
 #[derive(Deserialize)]
 struct Speed {
     images_per_s: f64,
-    of_floor: f64,
-    matmul_flops_per_s: f64,
+    of_floor: Option<f64>,
+    matmul_flops_per_s: Option<f64>,
     shapes: Shapes,
 }
 
@@ -106,7 +106,7 @@ struct Report {
     torch_images_per_s: Vec<f64>,
     /// Glimpse over PyTorch, turn by turn.
     ratios: Vec<f64>,
-    /// The part of its own large matrix products' pace that Glimpse reaches, turn by turn.
+    /// The part of its own large matrix products' pace that Glimpse reaches, turn by turn; empty where these come out wrong.
     of_floor: Vec<f64>,
     /// What large matrix products come to on Glimpse's device and on PyTorch's, in floating-point operations a second, turn by turn.
     glimpse_matmul_flops_per_s: Vec<f64>,
@@ -148,8 +148,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         report.ratios.push(speed.images_per_s / torch);
         report.glimpse_images_per_s.push(speed.images_per_s);
         report.torch_images_per_s.push(torch);
-        report.of_floor.push(speed.of_floor);
-        report.glimpse_matmul_flops_per_s.push(speed.matmul_flops_per_s);
+        report.of_floor.extend(speed.of_floor);
+        report.glimpse_matmul_flops_per_s.extend(speed.matmul_flops_per_s);
         report.torch_matmul_flops_per_s.push(torch_flops);
     }
     if args.json {

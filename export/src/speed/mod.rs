@@ -47,10 +47,10 @@ pub struct Speed {
     pub range: [f64; 2],
     /// Floating-point operations that a sample takes, forward and backward, matrix products alone.
     pub flops_per_image: f64,
-    /// What the device does in a large matrix product, in floating-point operations a second.
-    pub matmul_flops_per_s: f64,
+    /// What the device does in a large matrix product, in floating-point operations a second; none where the products are wrong.
+    pub matmul_flops_per_s: Option<f64>,
     /// The part of that which training reaches.
-    pub of_floor: f64,
+    pub of_floor: Option<f64>,
     /// The most memory that the process held while it trained, in bytes; none where the system does not say.
     pub peak_memory_bytes: Option<u64>,
     /// The sizes that were trained with.
@@ -142,7 +142,7 @@ pub fn measure(trial: &Trial, crew: &Crew, device: &Device) -> anyhow::Result<Sp
         range: [pace(*slowest), pace(*fastest)],
         flops_per_image,
         matmul_flops_per_s,
-        of_floor: images_per_s * flops_per_image / matmul_flops_per_s,
+        of_floor: matmul_flops_per_s.map(|pace| images_per_s * flops_per_image / pace),
         peak_memory_bytes,
         shapes: Shapes::of(spec, hidden)?,
     })

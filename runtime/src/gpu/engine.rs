@@ -1,5 +1,6 @@
 //! Frames through the dispatches.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use super::frames::Frames;
 use super::loaded::Loaded;
 use super::plan::{Choice, Plan, Stretch};
 use super::sequence::Sequence;
+use super::weights::Product;
 use super::{GpuError, golden, kept, tuner};
 use crate::{Give, Mask, Step, Stream};
 
@@ -113,11 +115,32 @@ struct Flight {
 #[derive(Debug)]
 struct Shared {
     context: Arc<Context>,
-    encoder: Arc<Loaded>,
-    decoder: Option<Arc<Loaded>>,
+    parts: Parts,
     choice: Choice,
     form: Precision,
     spec: ModelSpec,
+}
+
+/// A model's parts, their weights on a GPU.
+#[derive(Debug, Clone)]
+struct Parts {
+    encoder: Arc<Loaded>,
+    decoder: Option<Arc<Loaded>>,
+}
+
+impl Parts {
+    /// Moves a bundle's weights to a GPU.
+    fn load(bundle: &Bundle, form: Precision, context: &Context, product: Product) -> Result<Self, GpuError> {
+        let load = |part| {
+            let missing = || GpuError::Graph { part, reason: format!("the bundle has no {form} form of it") };
+            let onnx = bundle.graph(part, form).ok_or_else(missing)?;
+            let program = Program::compile(part, bundle.spec(), onnx)?;
+            Ok(Arc::new(Loaded::new(context, program, product)?))
+        };
+        let encoder = load(Part::Encoder)?;
+        let decoder = bundle.spec().decoder().map(|_| load(Part::Decoder)).transpose()?;
+        Ok(Self { encoder, decoder })
+    }
 }
 
 impl Engine {
@@ -132,35 +155,27 @@ impl Engine {
             opened => opened,
         };
         let context = Arc::new(context?);
-        let make = |choice| {
-            let mut engine = Self::load(bundle, form, &context, choice, settings.limit)?;
-            golden::check(bundle, form, choice.product, &mut engine)?;
+        // weights once for each kind of product, however many tiles are tried
+        let known: RefCell<Vec<(Product, Parts)>> = RefCell::default();
+        let make = |choice: Choice| {
+            let product = choice.product;
+            let there = known.borrow().iter().find(|(of, _)| *of == product).map(|(_, parts)| parts.clone());
+            let parts = if let Some(parts) = there {
+                parts
+            } else {
+                let parts = Parts::load(bundle, form, &context, product)?;
+                known.borrow_mut().push((product, parts.clone()));
+                parts
+            };
+            let (context, spec) = (Arc::clone(&context), *bundle.spec());
+            let mut engine = Self::of(Arc::new(Shared { context, parts, choice, form, spec }), settings.limit)?;
+            golden::check(bundle, form, product, &mut engine)?;
             Ok(engine)
         };
         match settings.choice {
             Some(choice) => make(choice),
             None => tuner::fastest(bundle, form, &context, settings, make),
         }
-    }
-
-    /// Moves a bundle's weights to a GPU.
-    fn load(
-        bundle: &Bundle,
-        form: Precision,
-        context: &Arc<Context>,
-        choice: Choice,
-        limit: Duration,
-    ) -> Result<Self, GpuError> {
-        let load = |part| {
-            let missing = || GpuError::Graph { part, reason: format!("the bundle has no {form} form of it") };
-            let onnx = bundle.graph(part, form).ok_or_else(missing)?;
-            let program = Program::compile(part, bundle.spec(), onnx)?;
-            Ok(Arc::new(Loaded::new(context, program, choice)?))
-        };
-        let encoder = load(Part::Encoder)?;
-        let decoder = bundle.spec().decoder().map(|_| load(Part::Decoder)).transpose()?;
-        let (context, spec) = (Arc::clone(context), *bundle.spec());
-        Self::of(Arc::new(Shared { context, encoder, decoder, choice, form, spec }), limit)
     }
 
     /// A second engine with the same weights on the same GPU.
@@ -170,7 +185,7 @@ impl Engine {
 
     fn of(shared: Arc<Shared>, limit: Duration) -> Result<Self, GpuError> {
         let (context, spec) = (&shared.context, &shared.spec);
-        let parts = [Some(&shared.encoder), shared.decoder.as_ref()];
+        let parts = [Some(&shared.parts.encoder), shared.parts.decoder.as_ref()];
         let plan = Plan::new(context, parts, shared.choice, spec.grid().len())?;
         let frames = Frames::new(context, spec);
         let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
@@ -201,8 +216,8 @@ impl Engine {
     /// What a part runs, in order.
     pub(crate) fn steps(&self, part: Part) -> &[Step] {
         match part {
-            Part::Encoder => &self.shared.encoder.steps,
-            Part::Decoder => self.shared.decoder.as_ref().map_or(&[], |decoder| &decoder.steps),
+            Part::Encoder => &self.shared.parts.encoder.steps,
+            Part::Decoder => self.shared.parts.decoder.as_ref().map_or(&[], |decoder| &decoder.steps),
         }
     }
 

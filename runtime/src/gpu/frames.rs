@@ -6,6 +6,7 @@ use wgpu::{Buffer, BufferUsages};
 
 use super::context::Context;
 use super::jobs::Job;
+use super::kernels::membrane_invocations;
 use super::plan::Plan;
 use super::sequence::Sequence;
 use super::taps::Taps;
@@ -185,7 +186,8 @@ impl Back {
         sequence.push(context, job, &[image, &plan.restore, &cells])?;
         if spec.base() == Base::Membrane {
             let params = params::Membrane { side, patch_side, masked: 0, coarser, tolerance: MEMBRANE_TOLERANCE };
-            sequence.push(context, Job::Membrane { places, params }, &[&masked, &cells])?;
+            let invocations = membrane_invocations(&context.device.limits());
+            sequence.push(context, Job::Membrane { places, params, invocations }, &[&masked, &cells])?;
         }
         let scale = four(spec.std()).map(|std| GREY * std);
         let job = Job::Composite(params::Composite { scale, side, patch_side, padding: [0; 2] });

@@ -3,7 +3,7 @@
 use bytemuck::bytes_of;
 
 use super::compile::Rows;
-use super::kernels::Kernel;
+use super::kernels::{Kernel, Tile};
 use super::params;
 use super::weights::Product;
 
@@ -15,12 +15,17 @@ pub(super) const QUERIES: u32 = 16;
 /// Workgroups of `copy` side by side.
 const COPY_ROW: u32 = 1 << 10;
 
+/// Workgroups of a linear layer.
+pub(super) const fn linear_groups(side: u32, rows: u32, outputs: u32) -> [u32; 3] {
+    [outputs.div_ceil(4 * side), rows.div_ceil(4 * side), 1]
+}
+
 /// A dispatch's work. How large it is follows from the number of visible patches.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Job {
     Linear {
         product: Product,
-        side: u32,
+        tile: Tile,
         rows: Rows,
         inputs: u32,
         outputs: u32,
@@ -50,6 +55,8 @@ pub(super) enum Job {
         heads: u32,
         head_width: u32,
         scale: f32,
+        /// Groups of invocations that share a head's keys.
+        groups: u32,
     },
     Place {
         rows: Rows,
@@ -66,6 +73,7 @@ pub(super) enum Job {
     Membrane {
         places: u32,
         params: params::Membrane,
+        invocations: u32,
     },
     Composite(params::Composite),
     Copy {
@@ -81,19 +89,19 @@ impl Job {
     /// The kernel that does it.
     pub(super) const fn kernel(self) -> Kernel {
         match self {
-            Self::Linear { product: Product::Wide(form), side, .. } => Kernel::Linear { form, side },
-            Self::Linear { product: Product::Half, side, .. } => Kernel::LinearF16 { side },
-            Self::Linear { product: Product::Bytes, side, .. } => Kernel::LinearInt8 { side },
+            Self::Linear { product: Product::Wide(form), tile, .. } => Kernel::Linear { form, tile },
+            Self::Linear { product: Product::Half, tile: Tile { side, .. }, .. } => Kernel::LinearF16 { side },
+            Self::Linear { product: Product::Bytes, tile, .. } => Kernel::LinearInt8 { tile },
             Self::Quantize { subgroups, .. } => Kernel::Quantize { subgroups },
             Self::LayerNorm { subgroups, .. } => Kernel::LayerNorm { subgroups },
             Self::LayerNormInt8 { subgroups, .. } => Kernel::LayerNormInt8 { subgroups },
-            Self::Attention { head_width, .. } => Kernel::Attention { parts: head_width / 16 },
+            Self::Attention { head_width, groups, .. } => Kernel::Attention { parts: head_width / 16, groups },
             Self::Place { .. } => Kernel::Place,
             Self::Restore { .. } => Kernel::Restore,
             Self::Resize(_) => Kernel::Resize,
             Self::Patchify(_) => Kernel::Patchify,
             Self::Planes(_) => Kernel::Planes,
-            Self::Membrane { .. } => Kernel::Membrane,
+            Self::Membrane { invocations, .. } => Kernel::Membrane { invocations },
             Self::Composite(_) => Kernel::Composite,
             Self::Copy { .. } => Kernel::Copy,
             Self::FmaRate { .. } => Kernel::FmaRate,
@@ -121,7 +129,7 @@ impl Job {
             Self::Resize(params) => bytes_of(&params).to_vec(),
             Self::Patchify(params) => bytes_of(&params).to_vec(),
             Self::Planes(params) => bytes_of(&params).to_vec(),
-            Self::Membrane { places, params } => {
+            Self::Membrane { places, params, .. } => {
                 bytes_of(&params::Membrane { masked: places - visible as u32, ..params }).to_vec()
             }
             Self::Composite(params) => bytes_of(&params).to_vec(),
@@ -134,7 +142,7 @@ impl Job {
     pub(super) fn groups(self, visible: usize) -> [u32; 3] {
         let count = |rows: Rows| rows.of(visible) as u32;
         match self {
-            Self::Linear { side, rows, outputs, .. } => [outputs.div_ceil(4 * side), count(rows).div_ceil(4 * side), 1],
+            Self::Linear { tile: Tile { side, .. }, rows, outputs, .. } => linear_groups(side, count(rows), outputs),
             Self::Quantize { rows, .. } | Self::LayerNorm { rows, .. } | Self::LayerNormInt8 { rows, .. } => {
                 [count(rows), 1, 1]
             }
@@ -193,7 +201,7 @@ impl Job {
             }
             Self::Patchify(params) => 16 * visible as u64 * square(params.patch_side),
             Self::Planes(params) => 20 * square(params.side),
-            Self::Membrane { places, params } => 32 * u64::from(places - visible as u32) * square(params.patch_side),
+            Self::Membrane { places, params, .. } => 32 * u64::from(places - visible as u32) * square(params.patch_side),
             Self::Composite(params) => 32 * square(params.side),
             Self::Copy { vectors } => 32 * u64::from(vectors),
             Self::FmaRate { groups, .. } => 16 * u64::from(groups),

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use wgpu::{
-    ComputePipeline, ComputePipelineDescriptor, PipelineCompilationOptions, ShaderModule, ShaderModuleDescriptor,
+    ComputePipeline, ComputePipelineDescriptor, Limits, PipelineCompilationOptions, ShaderModule, ShaderModuleDescriptor,
     ShaderSource,
 };
 
 use super::GpuError;
 use super::context::Context;
+use super::jobs::linear_groups;
 
 /// A shader on disk.
 #[derive(Debug, Clone, Copy)]
@@ -42,19 +43,67 @@ pub(super) enum Form {
     Int8,
 }
 
+/// A linear layer of fewer tiles than this keeps a large GPU waiting.
+const FEW_TILES: u32 = 256;
+/// Bytes of a vector of four words.
+const VECTOR: u32 = 16;
+
+/// How a workgroup shares out a linear layer's tile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Tile {
+    /// Invocations along a side.
+    pub(super) side: u32,
+    /// Invocations that share the summands of a value.
+    pub(super) split: u32,
+}
+
+impl Tile {
+    /// The tile of a layer: its summands are shared where there are few tiles.
+    pub(super) fn of(self, rows: u32, outputs: u32) -> Self {
+        let [x, y, _] = linear_groups(self.side, rows, outputs);
+        if x * y < FEW_TILES { self } else { Self { split: 1, ..self } }
+    }
+
+    /// Whether a GPU has workgroups that large: invocations, and the tiles of x and w, sixteen of k and a place more to a row.
+    pub(super) fn fits(self, limits: &Limits) -> bool {
+        let Self { side, split } = self;
+        let bytes = VECTOR * split * (4 * side * 5 + side * 17);
+        side * side * split <= limits.max_compute_invocations_per_workgroup
+            && split <= limits.max_compute_workgroup_size_z
+            && bytes <= limits.max_compute_workgroup_storage_size
+    }
+}
+
+/// Groups of invocations that share a head's keys: as many as a GPU's workgroups have place for.
+pub(super) fn attention_groups(parts: u32, limits: &Limits) -> u32 {
+    const TILE: u32 = 16;
+    let bytes = |groups: u32| VECTOR * TILE * (4 * parts + groups * (4 * parts + 1 + 4));
+    let fits = |&groups: &u32| {
+        4 * TILE * groups <= limits.max_compute_invocations_per_workgroup
+            && bytes(groups) <= limits.max_compute_workgroup_storage_size
+    };
+    [4, 2].into_iter().find(fits).unwrap_or(1)
+}
+
+/// Invocations of the membrane's one workgroup: as many as it may have, of those that every GPU has and four times as many.
+pub(super) fn membrane_invocations(limits: &Limits) -> u32 {
+    let most = limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x);
+    if most >= 1024 { 1024 } else { 256 }
+}
+
 /// A shader with its constants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Kernel {
     Linear {
         form: Form,
-        side: u32,
+        tile: Tile,
     },
     /// Products in f16.
     LinearF16 {
         side: u32,
     },
     LinearInt8 {
-        side: u32,
+        tile: Tile,
     },
     Quantize {
         subgroups: bool,
@@ -68,13 +117,16 @@ pub(super) enum Kernel {
     },
     Attention {
         parts: u32,
+        groups: u32,
     },
     Place,
     Restore,
     Resize,
     Patchify,
     Planes,
-    Membrane,
+    Membrane {
+        invocations: u32,
+    },
     Composite,
     Copy,
     FmaRate,
@@ -98,7 +150,7 @@ impl Kernel {
             Self::Resize => shader!("resize"),
             Self::Patchify => shader!("patchify"),
             Self::Planes => shader!("planes"),
-            Self::Membrane => shader!("membrane"),
+            Self::Membrane { .. } => shader!("membrane"),
             Self::Composite => shader!("composite"),
             Self::Copy => shader!("copy"),
             Self::FmaRate => shader!("fma_rate"),
@@ -107,9 +159,15 @@ impl Kernel {
 
     pub(super) fn constants(self) -> Vec<(&'static str, f64)> {
         match self {
-            Self::Linear { form, side } => vec![("FORM", f64::from(form as u32)), ("SIDE", f64::from(side))],
-            Self::LinearF16 { side } | Self::LinearInt8 { side } => vec![("SIDE", f64::from(side))],
-            Self::Attention { parts } => vec![("PARTS", f64::from(parts))],
+            Self::Linear { form, tile: Tile { side, split } } => {
+                vec![("FORM", f64::from(form as u32)), ("SIDE", f64::from(side)), ("SPLIT", f64::from(split))]
+            }
+            Self::LinearF16 { side } => vec![("SIDE", f64::from(side))],
+            Self::LinearInt8 { tile: Tile { side, split } } => {
+                vec![("SIDE", f64::from(side)), ("SPLIT", f64::from(split))]
+            }
+            Self::Attention { parts, groups } => vec![("PARTS", f64::from(parts)), ("GROUPS", f64::from(groups))],
+            Self::Membrane { invocations } => vec![("INVOCATIONS", f64::from(invocations))],
             _ => Vec::new(),
         }
     }

@@ -4,7 +4,6 @@ use wgpu::Buffer;
 
 use super::compile::{Kind, Operation, Program, Value};
 use super::context::Context;
-use super::plan::Choice;
 use super::weights::{self, Packed, Product};
 use super::{GpuError, params};
 use crate::Step;
@@ -41,11 +40,11 @@ pub(super) enum Work {
 
 impl Loaded {
     /// Moves a program's weights to the GPU.
-    pub(super) fn new(context: &Context, program: Program, choice: Choice) -> Result<Self, GpuError> {
+    pub(super) fn new(context: &Context, program: Program, product: Product) -> Result<Self, GpuError> {
         let mut steps = Vec::with_capacity(program.operations.len());
         let mut operations = Vec::with_capacity(program.operations.len());
         for Operation { name, fused, kind, x, out, onto } in program.operations {
-            let (work, operator, detail, constants) = load(context, &name, kind, onto.is_some(), choice)?;
+            let (work, operator, detail, constants) = load(context, &name, kind, onto.is_some(), product)?;
             steps.push(Step { name, operator: operator.to_owned(), detail, fused });
             operations.push(LoadedOperation { work, constants, x, out, onto });
         }
@@ -70,12 +69,12 @@ fn load(
     name: &str,
     kind: Kind,
     onto: bool,
-    choice: Choice,
+    product: Product,
 ) -> Result<(Work, &'static str, String, Vec<Buffer>), GpuError> {
     let constant = |values: Vec<f32>| context.constant(name, &weights::bytes(values));
     Ok(match kind {
         Kind::Linear { layer, first } => {
-            let product = choice.product.of(&layer.weights);
+            let product = product.of(&layer.weights);
             let (inputs, outputs) = (layer.weights.inputs(), layer.weights.outputs());
             let packed = Packed::new(&layer, product);
             let constants = vec![context.constant(name, &packed.weights)?, context.constant(name, &packed.columns)?];

@@ -4,13 +4,14 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use wgpu::{Buffer, BufferUsages, Features};
+use wgpu::{Buffer, BufferUsages, Device, Features};
 
 use super::GpuError;
 use super::compile::Value;
 use super::context::Context;
 use super::engine::Task;
 use super::jobs::Job;
+use super::kernels::{Tile, attention_groups};
 use super::layout::Layout;
 use super::loaded::{Loaded, LoadedOperation, Work};
 use super::sequence::Sequence;
@@ -21,15 +22,18 @@ use crate::Give;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Choice {
     pub(super) product: Product,
-    /// Invocations along a side of a linear layer's tile.
-    pub(super) side: u32,
+    pub(super) tile: Tile,
     /// Whether sums over a row are made by subgroups.
     pub(super) subgroups: bool,
 }
 
 impl Choice {
-    /// What a GPU must have for it, above the floor.
-    pub(super) fn needs(self) -> Features {
+    /// Whether a GPU has what it takes.
+    pub(super) fn runs_on(self, device: &Device) -> bool {
+        device.features().contains(self.needs()) && self.tile.fits(&device.limits())
+    }
+
+    fn needs(self) -> Features {
         let half = if self.product == Product::Half { Features::SHADER_F16 } else { Features::empty() };
         half | if self.subgroups { Features::SUBGROUP } else { Features::empty() }
     }
@@ -37,8 +41,12 @@ impl Choice {
 
 impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let subgroups = if self.subgroups { ", subgroups" } else { "" };
-        write!(f, "{}, {side}×{side} tiles{subgroups}", self.product, side = 4 * self.side)
+        let Tile { side, split } = self.tile;
+        write!(f, "{}, {side}×{side} tiles", self.product, side = 4 * side)?;
+        if split > 1 {
+            write!(f, " by {split}")?;
+        }
+        f.write_str(if self.subgroups { ", subgroups" } else { "" })
     }
 }
 
@@ -106,7 +114,7 @@ impl Plan {
         let count: usize = parts.iter().map(|part| part.operations.len()).sum();
         // a layer whose rows are quantized first is two
         let sequence = Sequence::new(context, 2 * count);
-        let mut builder = Builder { context, choice, quantized: &buffers[quantized], holds: None, sequence };
+        let mut builder = Builder { context, most, choice, quantized: &buffers[quantized], holds: None, sequence };
         let mut starts = Vec::new();
         for ((part, slots), indices) in parts.iter().zip(&placed).zip([&positions, &restore]) {
             starts.push(builder.sequence.len());
@@ -145,6 +153,8 @@ impl Plan {
 
 struct Builder<'a> {
     context: &'a Context,
+    /// The most visible patches.
+    most: usize,
     choice: Choice,
     /// Where rows are quantized to, and which value they are of.
     quantized: &'a Buffer,
@@ -163,7 +173,7 @@ impl Builder<'_> {
     ) -> Result<(), GpuError> {
         let (from, to) = (values[operation.x], values[operation.out]);
         let (rows, width) = (to.rows, to.width as u32);
-        let Choice { side, subgroups, .. } = self.choice;
+        let Choice { tile, subgroups, .. } = self.choice;
         match (operation.work, operation.constants.as_slice()) {
             (Work::Linear { product, inputs, outputs, first, finish }, [weights, columns]) => {
                 let quantized = self.quantized;
@@ -171,14 +181,16 @@ impl Builder<'_> {
                 if is_of_bytes && self.holds.replace(operation.x) != Some(operation.x) {
                     self.push(Job::Quantize { rows: from.rows, width: inputs, subgroups }, &[x, quantized])?;
                 }
-                let job = Job::Linear { product, side, rows, inputs, outputs, first, finish };
+                let tile = tile.of(rows.of(self.most) as u32, outputs);
+                let job = Job::Linear { product, tile, rows, inputs, outputs, first, finish };
                 self.push(job, &[if is_of_bytes { quantized } else { x }, weights, columns, out])
             }
             (Work::LayerNorm { epsilon }, [affine]) => {
                 self.push(Job::LayerNorm { rows, width, epsilon, subgroups }, &[x, affine, out])
             }
             (Work::Attention { heads, head_width, scale }, _) => {
-                self.push(Job::Attention { rows, heads, head_width, scale }, &[x, out])
+                let groups = attention_groups(head_width / 16, &self.context.device.limits());
+                self.push(Job::Attention { rows, heads, head_width, scale, groups }, &[x, out])
             }
             (Work::Place { places }, [table]) => {
                 self.push(Job::Place { rows, width, places }, &[x, table, indices, out])

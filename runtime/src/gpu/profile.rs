@@ -108,6 +108,25 @@ impl Engine {
         Ok(all)
     }
 
+    /// Gives the GPU work for some tenths of a second.
+    #[cfg(test)]
+    pub(crate) fn occupy(&self) {
+        let context = self.context();
+        let (groups, times) = if context.adapter.is_software() { (1 << 10, 1) } else { (FMA_GROUPS, 500) };
+        let sums = context.buffer("sums", 16 * u64::from(groups), BufferUsages::STORAGE);
+        let mut fma = Sequence::new(context, 1);
+        let params = params::FmaRate { factor: 0.5, summand: 0.25 };
+        fma.push(context, Job::FmaRate { groups, params }, &[&sums]).unwrap();
+        fma.set_visible(context, 0);
+        let mut encoder = context.device.create_command_encoder(&CommandEncoderDescriptor { label: None });
+        let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor { label: None, timestamp_writes: None });
+        for _ in 0..times {
+            fma.record(&mut pass, 0..1);
+        }
+        drop(pass);
+        context.queue.submit([encoder.finish()]);
+    }
+
     /// What the GPU can do; `None` where it has no clock that can be asked.
     ///
     /// # Errors
@@ -223,7 +242,7 @@ impl fmt::Display for Sizes {
             Job::Planes(params::Planes { side, .. }) | Job::Composite(params::Composite { side, .. }) => {
                 write!(f, "{side}×{side}")
             }
-            Job::Membrane { places, params } => {
+            Job::Membrane { places, params, .. } => {
                 write!(f, "{} of {places} patches of {side}×{side}", places - visible as u32, side = params.side)
             }
             Job::Copy { vectors } => write!(f, "{vectors} vectors"),

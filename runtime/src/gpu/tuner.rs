@@ -9,19 +9,19 @@ use std::time::{Duration, Instant};
 use glimpse_models::{Bundle, Precision};
 use ndarray::{Array2, ArrayView2};
 
-use wgpu::Features;
-
 use super::GpuError;
 use super::context::Context;
 use super::engine::{Engine, Settings, Task};
 use super::kept::Kept;
-use super::kernels::Form;
+use super::kernels::{Form, Tile};
 use super::plan::Choice;
 use super::weights::Product;
 use crate::Mask;
 
-/// Invocations along a side of a linear layer's tile: first what is sure to run.
-const SIDES: [u32; 2] = [8, 16];
+/// Tiles of a linear layer: first what is sure to run.
+const TILES: [Tile; 2] = [Tile { side: 8, split: 1 }, Tile { side: 16, split: 1 }];
+/// … and groups that may share the summands of what is fastest, where its tiles are small.
+const SPLITS: [u32; 2] = [2, 4];
 /// Frames that are timed, of which the fastest counts.
 const FRAMES: usize = 3;
 
@@ -38,14 +38,16 @@ pub(super) fn fastest(
 ) -> Result<Engine, GpuError> {
     // what does not run here keeps nothing else from it
     let make = |choice| make(choice).inspect_err(|_| context.forget());
-    let features = context.device.features();
-    let (sure, others) = candidates(settings.precision, form, settings.half, features);
+    let runs = |choice: &Choice| choice.runs_on(&context.device);
+    let (sure, mut others) = candidates(settings.precision, form, settings.half);
+    others.retain(runs);
     let arithmetic = others.last().unwrap_or(&sure).product;
     let question = format!("{}, {arithmetic}", settings.precision);
     let kept = Kept::new(settings.folder.as_deref(), &context.adapter, bundle, form, &question);
     let known = kept.read();
-    let all = others.iter().chain([&sure]).flat_map(|&choice| [choice, Choice { subgroups: true, ..choice }]);
-    let known = all.filter(|choice| features.contains(choice.needs())).find(|choice| Some(choice.to_string()) == known);
+    let all = others.iter().chain([&sure]).flat_map(|&choice| [choice].into_iter().chain(splits(choice)));
+    let all = all.flat_map(|choice| [choice, Choice { subgroups: true, ..choice }]);
+    let known = all.filter(runs).find(|choice| Some(choice.to_string()) == known);
     if let Some(engine) = known.and_then(|choice| make(choice).ok()) {
         return Ok(engine);
     }
@@ -61,8 +63,11 @@ pub(super) fn fastest(
     for choice in others {
         best = faster(best, timed(choice));
     }
+    for choice in splits(best.1).filter(runs) {
+        best = faster(best, timed(choice));
+    }
     let with_subgroups = Choice { subgroups: true, ..best.1 };
-    if features.contains(with_subgroups.needs()) {
+    if runs(&with_subgroups) {
         best = faster(best, timed(with_subgroups));
     }
     let (_, choice, engine) = best;
@@ -82,7 +87,7 @@ fn faster(
 }
 
 /// What may be chosen among: what is sure to run, and others.
-fn candidates(precision: Precision, form: Precision, half: bool, features: Features) -> (Choice, Vec<Choice>) {
+fn candidates(precision: Precision, form: Precision, half: bool) -> (Choice, Vec<Choice>) {
     let (sure, other) = match (precision, form, half) {
         (Precision::F32, _, true) => (Product::Wide(Form::F16), Some(Product::Half)),
         (Precision::F32, Precision::F32, false) => (Product::Wide(Form::F32), None),
@@ -91,9 +96,15 @@ fn candidates(precision: Precision, form: Precision, half: bool, features: Featu
         (Precision::Int8, _, _) => (Product::Wide(Form::Int8), Some(Product::Bytes)),
     };
     let products = [Some(sure), other].into_iter().flatten();
-    let choices = products.flat_map(|product| SIDES.map(|side| Choice { product, side, subgroups: false }));
-    let others = choices.skip(1).filter(|choice| features.contains(choice.needs())).collect();
-    (Choice { product: sure, side: SIDES[0], subgroups: false }, others)
+    let mut choices = products.flat_map(|product| TILES.map(|tile| Choice { product, tile, subgroups: false }));
+    let first = Choice { product: sure, tile: TILES[0], subgroups: false };
+    (choices.next().unwrap_or(first), choices.collect())
+}
+
+/// A choice's tile, its summands shared: of those that are small. f16 sums are not.
+fn splits(choice: Choice) -> impl Iterator<Item = Choice> {
+    let shared = SPLITS.map(|split| Choice { tile: Tile { split, ..choice.tile }, ..choice });
+    shared.into_iter().filter(move |_| choice.tile == TILES[0] && choice.product != Product::Half)
 }
 
 /// How long the fastest of a few frames takes, all patches visible.

@@ -132,6 +132,14 @@ impl Model {
         }
     }
 
+    /// Gives the GPU work that comes before all else.
+    #[cfg(test)]
+    pub(crate) fn occupy_gpu(&self) {
+        if let Engine::Gpu(model) = &self.engine {
+            model.engine.occupy();
+        }
+    }
+
     /// Whether a GPU was measured to be faster than the CPU, one that is a program among them; kept in a folder.
     #[cfg(test)]
     pub(crate) fn is_faster_on_gpu(bundle: &Bundle, options: &Options, folder: &std::path::Path) -> Result<bool> {

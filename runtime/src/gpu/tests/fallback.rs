@@ -99,6 +99,8 @@ fn a_frame_is_computed_though_the_gpu_does_not_end() {
     let [mut model, mut cpu] = models(Device::Gpu(None));
     let (mask, patches) = (Mask::all_visible(cpu.grid()), frame(&cpu, 0.3));
     model.set_gpu_limit(Duration::ZERO);
+    // work that no GPU has done by the time that it is asked
+    model.occupy_gpu();
     assert_eq!(model.encode(patches.view(), &mask).unwrap(), cpu.encode(patches.view(), &mask).unwrap());
     assert!(matches!(model.fallback(), Some(GpuError::TimedOut { .. })), "{:?}", model.fallback());
 }

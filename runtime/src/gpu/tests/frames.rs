@@ -8,6 +8,7 @@ use super::contexts;
 use super::run::{flat, run, values};
 use crate::gpu::context::Context;
 use crate::gpu::jobs::Job;
+use crate::gpu::kernels::membrane_invocations;
 use crate::gpu::params;
 use crate::gpu::taps::Taps;
 use crate::gpu::weights::bytes;
@@ -176,7 +177,8 @@ fn membrane_is_the_one_that_the_cpu_spans() {
                     coarser,
                     tolerance: 0.1,
                 };
-                let job = Job::Membrane { places: grid.len() as u32, params };
+                let invocations = membrane_invocations(&context.device.limits());
+                let job = Job::Membrane { places: grid.len() as u32, params, invocations };
                 let got = run(&context, job, mask.visible().len(), &[bytemuck::cast_slice(&masked)], &all);
                 let largest = expected
                     .indexed_iter()

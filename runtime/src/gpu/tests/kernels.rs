@@ -8,14 +8,22 @@ use wgpu::Features;
 use super::run::{flat, rows, run, values};
 use super::{contexts, relative_error, with_and_without_subgroups};
 use crate::fuse::{Linear, Weights};
+use crate::gpu::context::Context;
 use crate::gpu::jobs::Job;
-use crate::gpu::kernels::Form;
+use crate::gpu::kernels::{Form, Tile, attention_groups};
 use crate::gpu::params;
 use crate::gpu::weights::{Packed, Product, bytes};
 use crate::reference;
 
 /// Rows, inputs, outputs, and the first row that is read.
 const LINEAR: [[usize; 4]; 5] = [[1, 4, 4, 0], [3, 12, 20, 2], [33, 20, 36, 0], [65, 768, 192, 1], [7, 100, 68, 0]];
+
+/// Tiles that a GPU has place for.
+fn tiles(context: &Context) -> Vec<Tile> {
+    let all = [(8, 1), (16, 1), (8, 2), (8, 4)].map(|(side, split)| Tile { side, split });
+    let fits = |tile: &Tile| tile.fits(&context.device.limits());
+    all.into_iter().filter(fits).collect()
+}
 
 /// What a linear layer is made of: weights in int8, what they are scaled by, what is added.
 struct Layer {
@@ -76,9 +84,9 @@ fn linear() {
                         continue;
                     }
                     let packed = Packed::new(&layer.of(weights), product);
-                    for side in [8, 16] {
+                    for tile in tiles(&context) {
                         let [inputs, outputs, first] = [inputs, outputs, first].map(|size| size as u32);
-                        let job = Job::Linear { product, side, rows: rows(count), inputs, outputs, first, finish };
+                        let job = Job::Linear { product, tile, rows: rows(count), inputs, outputs, first, finish };
                         let reads: [&[u8]; 3] = [&flat(&x), &packed.weights, &packed.columns];
                         let got = run(&context, job, 0, &reads, residual.as_slice().unwrap());
                         let error = relative_error(&got, expected.as_slice().unwrap());
@@ -113,11 +121,11 @@ fn bytes_are_multiplied_as_on_the_cpu() {
             assert_eq!(quantized, same);
             let packed = Packed::new(&layer.of(layer.int8()), Product::Bytes);
             let reads = [bytemuck::cast_slice(&quantized), &packed.weights, &packed.columns];
-            for side in [8, 16] {
+            for tile in tiles(&context) {
                 let [inputs, outputs, first] = [inputs, outputs, first].map(|size| size as u32);
                 let finish = params::GELU;
                 let product = Product::Bytes;
-                let job = Job::Linear { product, side, rows: rows(count), inputs, outputs, first, finish };
+                let job = Job::Linear { product, tile, rows: rows(count), inputs, outputs, first, finish };
                 let got = run(&context, job, 0, &reads, &vec![0.0; expected.len()]);
                 // the sums are the same integers; only what is made of them is rounded
                 let error = relative_error(&got, expected.as_slice().unwrap());
@@ -186,10 +194,12 @@ fn attention() {
             let expected = reference::attention(x.view(), heads);
             let scale = 1.0 / (head_width as f32).sqrt();
             let (heads, head_width) = (heads as u32, head_width as u32);
-            let job = Job::Attention { rows: rows(tokens), heads, head_width, scale };
-            let got = run(&context, job, 0, &[&flat(&x)], &vec![f32::NAN; tokens * width]);
-            let error = relative_error(&got, expected.as_slice().unwrap());
-            assert!(error <= 1e-5, "{job:?}: {error:e}");
+            for groups in [1, attention_groups(parts as u32, &context.device.limits())] {
+                let job = Job::Attention { rows: rows(tokens), heads, head_width, scale, groups };
+                let got = run(&context, job, 0, &[&flat(&x)], &vec![f32::NAN; tokens * width]);
+                let error = relative_error(&got, expected.as_slice().unwrap());
+                assert!(error <= 1e-5, "{job:?}: {error:e}");
+            }
         }
     }
 }

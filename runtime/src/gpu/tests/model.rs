@@ -9,7 +9,7 @@ use super::relative_error;
 use crate::gpu::GpuError;
 use crate::gpu::context::{Context, Level};
 use crate::gpu::engine::{Engine, Settings, Task};
-use crate::gpu::kernels::Form;
+use crate::gpu::kernels::{Form, Tile};
 use crate::gpu::plan::Choice;
 use crate::gpu::weights::Product;
 use crate::reference::tolerance::{GPU_F16, GPU_F16_PRODUCTS, GPU_F32, GPU_INT8_AS_ON_CPU, INT8_PAINTED_RMS};
@@ -37,11 +37,13 @@ fn a_whole_model_answers_as_it_does_on_the_cpu() {
         (Product::Bytes, Precision::Int8, GPU_INT8_AS_ON_CPU),
     ] {
         let mut model = Model::load(&bundle, &Options { precision: cpu, ..Options::default() }).unwrap();
-        for (level, side, subgroups) in [(Level::Floor, 8, false), (Level::Full, 16, false), (Level::Full, 8, true)] {
-            let choice = Choice { product, side, subgroups };
+        for (level, side, split, subgroups) in
+            [(Level::Floor, 8, 1, false), (Level::Full, 16, 1, false), (Level::Full, 8, 4, true)]
+        {
+            let choice = Choice { product, tile: Tile { side, split }, subgroups };
             let settings = Settings { level, choice: Some(choice), ..Settings::new(None, cpu, false) };
             let context = Context::open(None, level).unwrap();
-            if !context.device.features().contains(choice.needs()) {
+            if !choice.runs_on(&context.device) {
                 let refused = Engine::new(&bundle, Precision::Int8, &settings).unwrap_err();
                 assert!(matches!(refused, GpuError::Refused { .. }), "{choice}: {refused}");
                 continue;

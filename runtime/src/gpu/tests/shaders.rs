@@ -7,8 +7,10 @@ use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, TypeInner};
 
 use crate::gpu::jobs::{LINE, QUERIES};
-use crate::gpu::kernels::{Form, Kernel};
+use crate::gpu::kernels::{Form, Kernel, Tile};
 use crate::gpu::params;
+
+const TILE: Tile = Tile { side: 8, split: 1 };
 
 /// A parameter's name and its place in bytes.
 type Fields = Vec<(&'static str, usize)>;
@@ -20,16 +22,16 @@ macro_rules! fields {
 /// A kernel of each shader, with the parameters as the host has them.
 fn all() -> Vec<(Kernel, (Fields, usize))> {
     vec![
-        (Kernel::Linear { form: Form::F32, side: 8 }, fields!(params::Linear: rows, inputs, outputs, first, finish)),
+        (Kernel::Linear { form: Form::F32, tile: TILE }, fields!(params::Linear: rows, inputs, outputs, first, finish)),
         (Kernel::LinearF16 { side: 8 }, fields!(params::Linear: rows, inputs, outputs, first, finish)),
-        (Kernel::LinearInt8 { side: 8 }, fields!(params::Linear: rows, inputs, outputs, first, finish)),
+        (Kernel::LinearInt8 { tile: TILE }, fields!(params::Linear: rows, inputs, outputs, first, finish)),
         (Kernel::Quantize { subgroups: false }, fields!(params::Quantize: width)),
         (Kernel::Quantize { subgroups: true }, fields!(params::Quantize: width)),
         (Kernel::LayerNorm { subgroups: false }, fields!(params::LayerNorm: width, epsilon)),
         (Kernel::LayerNorm { subgroups: true }, fields!(params::LayerNorm: width, epsilon)),
         (Kernel::LayerNormInt8 { subgroups: false }, fields!(params::LayerNorm: width, epsilon)),
         (Kernel::LayerNormInt8 { subgroups: true }, fields!(params::LayerNorm: width, epsilon)),
-        (Kernel::Attention { parts: 4 }, fields!(params::Attention: tokens, heads, scale)),
+        (Kernel::Attention { parts: 4, groups: 1 }, fields!(params::Attention: tokens, heads, scale)),
         (Kernel::Place, fields!(params::Place: rows, width, places)),
         (Kernel::Restore, fields!(params::Restore: rows, width)),
         (
@@ -38,7 +40,7 @@ fn all() -> Vec<(Kernel, (Fields, usize))> {
         ),
         (Kernel::Patchify, fields!(params::Patchify: scale, offset, side, patch_side)),
         (Kernel::Planes, fields!(params::Planes: start, side, patch_side)),
-        (Kernel::Membrane, fields!(params::Membrane: side, patch_side, masked, coarser, tolerance)),
+        (Kernel::Membrane { invocations: 256 }, fields!(params::Membrane: side, patch_side, masked, coarser, tolerance)),
         (Kernel::Composite, fields!(params::Composite: scale, side, patch_side)),
         (Kernel::Copy, fields!(params::Copying: vectors)),
         (Kernel::FmaRate, fields!(params::FmaRate: factor, summand)),
@@ -111,12 +113,14 @@ fn each_has_as_many_invocations_as_the_host_counts_on() {
             | Kernel::Composite
             | Kernel::Copy
             | Kernel::FmaRate => [LINE, 1, 1],
-            Kernel::Attention { .. } => [4, QUERIES, 1],
+            // a query four times, for so many groups of keys, an override constant
+            Kernel::Attention { .. } => [4, QUERIES, z],
             // a workgroup a row
             Kernel::Quantize { .. } | Kernel::LayerNorm { .. } | Kernel::LayerNormInt8 { .. } => [x, 1, 1],
-            // the tile's side, an override constant
-            Kernel::Linear { .. } | Kernel::LinearF16 { .. } | Kernel::LinearInt8 { .. } => [x, y, 1],
-            Kernel::Membrane => [256, 1, 1],
+            // the tile's side, and groups that share summands: override constants
+            Kernel::Linear { .. } | Kernel::LinearF16 { .. } | Kernel::LinearInt8 { .. } => [x, y, z],
+            // an override constant
+            Kernel::Membrane { .. } => [x, 1, 1],
         };
         assert_eq!([x, y, z], expected, "{name}");
         assert!(x * y * z <= 256, "{name}");
@@ -129,11 +133,11 @@ fn what_several_files_say_is_the_same_in_each() {
     let [norm, norm_subgroups] = [false, true].map(|subgroups| Kernel::LayerNorm { subgroups });
     let [bytes, bytes_subgroups] = [false, true].map(|subgroups| Kernel::LayerNormInt8 { subgroups });
     let [quantize, quantize_subgroups] = [false, true].map(|subgroups| Kernel::Quantize { subgroups });
-    let linear = Kernel::Linear { form: Form::F32, side: 8 };
-    let products = [linear, Kernel::LinearF16 { side: 8 }, Kernel::LinearInt8 { side: 8 }];
+    let linear = Kernel::Linear { form: Form::F32, tile: TILE };
+    let products = [linear, Kernel::LinearF16 { side: 8 }, Kernel::LinearInt8 { tile: TILE }];
     for (from, to, kernels) in [
         ("// x · ½", "", &products[..]),
-        ("    let block = first_block + place.x;", "// Four values", &products[..2]),
+        ("    let block = first_block + place.x;\n", "// Four values", &products[..2]),
         ("// A value to where", "// x · ½", &products[..]),
         ("// The sum over all", "", &[norm, bytes]),
         ("// The `at`-th sum", "", &[norm_subgroups, bytes_subgroups]),
