@@ -17,7 +17,7 @@ const CPU: &str = "cpu";
 
 /// Trains on made-up pictures with burn and with PyTorch, in turns, and prints samples a second and their ratio.
 ///
-/// Builds glimpse-export in release, for a GPU with all of burn's tuning, and makes a Python environment with PyTorch (gigabytes)
+/// Builds glimpse-export in release, for a GPU with burn's operations joined, and makes a Python environment with PyTorch (gigabytes)
 /// the first time.
 #[derive(clap::Args)]
 pub struct Args {
@@ -175,7 +175,7 @@ fn program(args: &Args, workspace: &Workspace) -> anyhow::Result<PathBuf> {
     command.args(["build", "--release", "--package", NAME]);
     if args.device != CPU {
         let kind = args.device.split(':').next().unwrap_or_default();
-        command.args(["--features", &format!("{kind},tuned")]);
+        command.args(["--features", &format!("{kind},burn/fusion")]);
     }
     process::run(&mut command)?;
     Ok(workspace.target_directory.join("release").join(NAME))

@@ -18,10 +18,10 @@ use super::plan::Choice;
 use super::weights::Product;
 use crate::Mask;
 
-/// Tiles of a linear layer: first what is sure to run.
+/// The tile of a linear layer that is sure to run, and a larger one.
 const TILES: [Tile; 2] = [Tile { side: 8, split: 1 }, Tile { side: 16, split: 1 }];
-/// … and groups that may share the summands of what is fastest, where its tiles are small.
-const SPLITS: [u32; 2] = [2, 4];
+/// Groups that may share summands, the most first.
+const SPLITS: [u32; 2] = [4, 2];
 /// Frames that are timed, of which the fastest counts.
 const FRAMES: usize = 3;
 
@@ -39,15 +39,24 @@ pub(super) fn fastest(
     // what does not run here keeps nothing else from it
     let make = |choice| make(choice).inspect_err(|_| context.forget());
     let runs = |choice: &Choice| choice.runs_on(&context.device);
-    let (sure, mut others) = candidates(settings.precision, form, settings.half);
-    others.retain(runs);
-    let arithmetic = others.last().unwrap_or(&sure).product;
-    let question = format!("{}, {arithmetic}", settings.precision);
+    let (sure, other) = products(settings.precision, form, settings.half);
+    let with = |product| Choice { product, tile: TILES[0], subgroups: false };
+    let (sure, other) = (with(sure), other.map(with).filter(runs));
+    let question = format!("{}, {}", settings.precision, other.unwrap_or(sure).product);
     let kept = Kept::new(settings.folder.as_deref(), &context.adapter, bundle, form, &question);
     let known = kept.read();
-    let all = others.iter().chain([&sure]).flat_map(|&choice| [choice].into_iter().chain(splits(choice)));
-    let all = all.flat_map(|choice| [choice, Choice { subgroups: true, ..choice }]);
-    let known = all.filter(runs).find(|choice| Some(choice.to_string()) == known);
+    // other tiles
+    let tiles = |choice: Choice| {
+        let [_, larger] = TILES;
+        let of = move |tile| Choice { tile, ..choice };
+        // f16 sums are not shared
+        let shared = SPLITS.map(|split| of(Tile { split, ..TILES[0] })).into_iter().find(runs);
+        [Some(of(larger)), shared.filter(|_| choice.product != Product::Half)].into_iter().flatten().filter(runs)
+    };
+    let by_subgroups = |choice: Choice| Some(Choice { subgroups: true, ..choice }).filter(runs);
+    let all = [Some(sure), other].into_iter().flatten().flat_map(|choice| tiles(choice).chain([choice]));
+    let mut all = all.flat_map(|choice| [Some(choice), by_subgroups(choice)]).flatten();
+    let known = all.find(|choice| Some(choice.to_string()) == known);
     if let Some(engine) = known.and_then(|choice| make(choice).ok()) {
         return Ok(engine);
     }
@@ -60,15 +69,15 @@ pub(super) fn fastest(
         Ok((time, choice, engine))
     };
     let mut best = timed(sure)?;
-    for choice in others {
+    // one thing at a time, on top of what was best so far
+    if let Some(choice) = other {
         best = faster(best, timed(choice));
     }
-    for choice in splits(best.1).filter(runs) {
+    for choice in tiles(best.1) {
         best = faster(best, timed(choice));
     }
-    let with_subgroups = Choice { subgroups: true, ..best.1 };
-    if runs(&with_subgroups) {
-        best = faster(best, timed(with_subgroups));
+    if let Some(choice) = by_subgroups(best.1) {
+        best = faster(best, timed(choice));
     }
     let (_, choice, engine) = best;
     kept.write(&choice.to_string());
@@ -86,25 +95,15 @@ fn faster(
     }
 }
 
-/// What may be chosen among: what is sure to run, and others.
-fn candidates(precision: Precision, form: Precision, half: bool) -> (Choice, Vec<Choice>) {
-    let (sure, other) = match (precision, form, half) {
+/// What linear layers may be multiplied in: what is sure to run, and another.
+fn products(precision: Precision, form: Precision, half: bool) -> (Product, Option<Product>) {
+    match (precision, form, half) {
         (Precision::F32, _, true) => (Product::Wide(Form::F16), Some(Product::Half)),
         (Precision::F32, Precision::F32, false) => (Product::Wide(Form::F32), None),
         // int8 weights that are to be multiplied in f32
         (Precision::F32, Precision::Int8, false) => (Product::Wide(Form::Int8), None),
         (Precision::Int8, _, _) => (Product::Wide(Form::Int8), Some(Product::Bytes)),
-    };
-    let products = [Some(sure), other].into_iter().flatten();
-    let mut choices = products.flat_map(|product| TILES.map(|tile| Choice { product, tile, subgroups: false }));
-    let first = Choice { product: sure, tile: TILES[0], subgroups: false };
-    (choices.next().unwrap_or(first), choices.collect())
-}
-
-/// A choice's tile, its summands shared: of those that are small. f16 sums are not.
-fn splits(choice: Choice) -> impl Iterator<Item = Choice> {
-    let shared = SPLITS.map(|split| Choice { tile: Tile { split, ..choice.tile }, ..choice });
-    shared.into_iter().filter(move |_| choice.tile == TILES[0] && choice.product != Product::Half)
+    }
 }
 
 /// How long the fastest of a few frames takes, all patches visible.
