@@ -227,7 +227,8 @@ impl Programs {
     /// The linear layers among what `glimpse bench --gpu-kernels` said, beside PyTorch's.
     fn layers(&self, workspace: &Workspace, detail: &serde_json::Value) -> anyhow::Result<Vec<Layer>> {
         let Some(python) = &self.python else { return Ok(Vec::new()) };
-        let ours: Vec<([u32; 3], f64)> = detail["gpu"]["kernels"].as_array().into_iter().flatten().filter_map(linear).collect();
+        let ours: Vec<([u32; 3], f64)> =
+            detail["gpu"]["kernels"].as_array().into_iter().flatten().filter_map(linear).collect();
         let shapes: Vec<[u32; 3]> = ours.iter().map(|&(shape, _)| shape).collect();
         let script = workspace.root.join("ci/src/bench/torch_linear.py");
         let said = process::output(Command::new(python).arg(script).arg(serde_json::to_string(&shapes)?))?;

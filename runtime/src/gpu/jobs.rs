@@ -201,7 +201,9 @@ impl Job {
             }
             Self::Patchify(params) => 16 * visible as u64 * square(params.patch_side),
             Self::Planes(params) => 20 * square(params.side),
-            Self::Membrane { places, params, .. } => 32 * u64::from(places - visible as u32) * square(params.patch_side),
+            Self::Membrane { places, params, .. } => {
+                32 * u64::from(places - visible as u32) * square(params.patch_side)
+            }
             Self::Composite(params) => 32 * square(params.side),
             Self::Copy { vectors } => 32 * u64::from(vectors),
             Self::FmaRate { groups, .. } => 16 * u64::from(groups),

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use wgpu::{
-    ComputePipeline, ComputePipelineDescriptor, Limits, PipelineCompilationOptions, ShaderModule, ShaderModuleDescriptor,
-    ShaderSource,
+    ComputePipeline, ComputePipelineDescriptor, Limits, PipelineCompilationOptions, ShaderModule,
+    ShaderModuleDescriptor, ShaderSource,
 };
 
 use super::GpuError;
