@@ -142,7 +142,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     for &visible in &args.visible {
         let of_all = programs.rows(args, visible, &mut gpu)?;
         if !args.json {
-            of_all.iter().for_each(|row| print_row(row, &gpu));
+            for row in &of_all {
+                print_row(row, &gpu);
+            }
         }
         rows.extend(of_all);
     }

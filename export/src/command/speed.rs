@@ -105,13 +105,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         let [slowest, fastest] = speed.range;
         println!("{:.1} images/s ({slowest:.1} to {fastest:.1})", speed.images_per_s);
         let flops = format!("{:.2} GFLOP an image", speed.flops_per_image / 1e9);
-        match speed.matmul_flops_per_s.zip(speed.of_floor) {
-            Some((pace, part)) => println!(
-                "{flops}, {:.0} GFLOP/s in a large matrix product: {:.1}% of that pace",
-                pace / 1e9,
-                100.0 * part
-            ),
-            None => println!("{flops}; large matrix products come out wrong on this device, so there is no pace"),
+        if let Some((pace, part)) = speed.matmul_flops_per_s.zip(speed.of_floor) {
+            let (pace, part) = (pace / 1e9, 100.0 * part);
+            println!("{flops}, {pace:.0} GFLOP/s in a large matrix product: {part:.1}% of that pace");
+        } else {
+            println!("{flops}; large matrix products come out wrong on this device, so there is no pace");
         }
         if let Some(bytes) = speed.peak_memory_bytes {
             println!("{:.0} MB of memory at most", bytes as f64 / 1e6);

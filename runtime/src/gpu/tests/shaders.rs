@@ -118,12 +118,13 @@ fn each_has_as_many_invocations_as_the_host_counts_on() {
             | Kernel::FmaRate => [LINE, 1, 1],
             // a query four times, for so many groups of keys, an override constant
             Kernel::Attention { .. } => [4, QUERIES, z],
-            // a workgroup a row
-            Kernel::Quantize { .. } | Kernel::LayerNorm { .. } | Kernel::LayerNormInt8 { .. } => [x, 1, 1],
+            // a workgroup a row; or, of the membrane, one, of an override constant's size
+            Kernel::Quantize { .. }
+            | Kernel::LayerNorm { .. }
+            | Kernel::LayerNormInt8 { .. }
+            | Kernel::Membrane { .. } => [x, 1, 1],
             // the tile's side, and groups that share summands: override constants
             Kernel::Linear { .. } | Kernel::LinearF16 { .. } | Kernel::LinearInt8 { .. } => [x, y, z],
-            // an override constant
-            Kernel::Membrane { .. } => [x, 1, 1],
         };
         assert_eq!([x, y, z], expected, "{name}");
         assert!(x * y * z <= 256, "{name}");
