@@ -12,8 +12,8 @@ use super::GpuError;
 use super::adapters::{self, Adapter};
 use super::kernels::{Kernel, Pipelines};
 
-/// How long a GPU that refused something is waited for, to say why.
-const EXPLAIN: Duration = Duration::from_secs(1);
+/// How long a GPU that refused something is waited for, to say why: a lost one says so when what was under way has ended.
+const EXPLAIN: Duration = Duration::from_secs(5);
 
 /// What is used where a GPU has it.
 const ABOVE_FLOOR: Features = Features::TIMESTAMP_QUERY.union(Features::SHADER_F16).union(Features::SUBGROUP);
