@@ -9,7 +9,7 @@ use wgpu::{
 
 use super::GpuError;
 use super::context::Context;
-use super::jobs::linear_groups;
+use super::jobs::{QUERIES, linear_groups};
 
 /// A shader on disk.
 #[derive(Debug, Clone, Copy)]
@@ -76,10 +76,9 @@ impl Tile {
 
 /// Groups of invocations that share a head's keys: as many as a GPU's workgroups have place for.
 pub(super) fn attention_groups(parts: u32, limits: &Limits) -> u32 {
-    const TILE: u32 = 16;
-    let bytes = |groups: u32| VECTOR * TILE * (4 * parts + groups * (4 * parts + 1 + 4));
+    let bytes = |groups: u32| VECTOR * QUERIES * (4 * parts + groups * (4 * parts + 1 + 4));
     let fits = |&groups: &u32| {
-        4 * TILE * groups <= limits.max_compute_invocations_per_workgroup
+        4 * QUERIES * groups <= limits.max_compute_invocations_per_workgroup
             && bytes(groups) <= limits.max_compute_workgroup_storage_size
     };
     [4, 2].into_iter().find(fits).unwrap_or(1)
