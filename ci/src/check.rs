@@ -22,6 +22,9 @@ pub struct Args {
     /// Leave out what has to compile glimpse-export, which brings burn
     #[arg(long)]
     fast: bool,
+    /// Look at crates and features apart, too: whether each has what it names, which beside others it would be given
+    #[arg(long, conflicts_with = "fast")]
+    apart: bool,
 }
 
 /// What a check says is wrong, one sentence each; an error when it could not look.
@@ -32,19 +35,28 @@ type Found = anyhow::Result<Vec<String>>;
 enum Scope {
     /// The default members, which leave glimpse-export out.
     Default,
-    /// Every crate.
+    /// Every crate, with every feature, as their tests are built.
     Whole,
+    /// That, then the default members, glimpse-export, and the program with the features that have to be asked for, each alone.
+    ///
+    /// cargo gives a crate the features that anyone in the same invocation asks for, so that beside others a forgotten feature
+    /// goes unseen, and compiles what they stand on anew for each.
+    Apart,
 }
 
 impl Scope {
     /// Runs `cargo` for every crate of the scope; what failed. It is given the arguments that select some of them.
-    ///
-    /// The default members are looked at on their own: cargo gives a crate the features that anyone in the same
-    /// invocation asks for, so that beside glimpse-export a forgotten feature would go unseen.
     fn failures_of(self, cargo: impl Fn(&[&str]) -> anyhow::Result<()>) -> Vec<String> {
+        let whole: &[&str] = &["--workspace", "--features", Workspace::FEATURES];
         let selections: &[&[&str]] = match self {
             Self::Default => &[&[]],
-            Self::Whole => &[&[], &["--package", "glimpse-export"]],
+            Self::Whole => &[whole],
+            Self::Apart => &[
+                whole,
+                &[],
+                &["--package", "glimpse-export"],
+                &["--package", "glimpse", "--features", Workspace::FEATURES],
+            ],
         };
         selections.iter().filter_map(|selection| cargo(selection).err()).map(|error| format!("{error:#}")).collect()
     }
@@ -72,7 +84,11 @@ const CHECKS: &[Check] = &[
 /// [`Failures`] when one did not hold.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let workspace = Workspace::here()?;
-    let scope = if args.fast { Scope::Default } else { Scope::Whole };
+    let scope = match args {
+        Args { fast: true, .. } => Scope::Default,
+        Args { apart: true, .. } => Scope::Apart,
+        _ => Scope::Whole,
+    };
     let mut failures = Vec::new();
     for check in CHECKS {
         let started = Instant::now();

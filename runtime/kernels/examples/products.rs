@@ -1,6 +1,6 @@
 //! Matrix products of libraries beside ours, at ViT-Base's shapes, on one core: which are worth building on.
 //!
-//!     cargo run --release --package glimpse-kernels --example products
+//!     cargo run --release --package glimpse-kernels --features peers --example products
 //!
 //! Prints billions of multiplications with an addition a second, the median of interleaved turns, and the spread of the
 //! others' time over ours. Ours are whole layers, rows quantized and answers scaled; the others are bare products, their

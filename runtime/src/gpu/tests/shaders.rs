@@ -2,9 +2,9 @@
 
 use std::mem::offset_of;
 
-use naga::front::wgsl;
-use naga::valid::{Capabilities, ValidationFlags, Validator};
-use naga::{AddressSpace, Module, TypeInner};
+use wgpu::naga::front::wgsl;
+use wgpu::naga::valid::{Capabilities, ValidationFlags, Validator};
+use wgpu::naga::{AddressSpace, Module, TypeInner};
 
 use crate::gpu::jobs::{LINE, QUERIES};
 use crate::gpu::kernels::{Form, Kernel, Tile};
