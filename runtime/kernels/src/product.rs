@@ -1,6 +1,6 @@
 //! Matrix products in f32, for matrices of some hundred rows and columns on one core.
 //!
-//! A tile of the answer stays in registers while it is summed up: [`TILE_ROWS`] rows by [`VECTORS`] vectors. Both matrices
+//! A tile of the answer stays in registers while it is summed up: `TILE_ROWS` rows by `VECTORS` vectors. Both matrices
 //! are packed into panels as wide as a tile, so that a tile reads them from front to back.
 
 use std::cell::RefCell;
