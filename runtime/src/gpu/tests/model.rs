@@ -49,7 +49,9 @@ fn a_whole_model_answers_as_it_does_on_the_cpu() {
                 continue;
             }
             let mut engine = Engine::new(&bundle, Precision::Int8, &settings).unwrap();
-            for ratio in [0.0, 0.5, 0.97] {
+            // how many are visible is the same to all of a level's kernels
+            let ratios: &[f32] = if level == Level::Floor { &[0.0, 0.5, 0.97] } else { &[0.5] };
+            for &ratio in ratios {
                 let mask = Mask::random(grid, ratio, 3).unwrap();
                 let expected = model.encode(patches.view(), &mask).unwrap().to_owned();
                 let got = engine.run(Task::Encode(patches.view()), &mask).unwrap();
