@@ -36,7 +36,8 @@ fn a_full_disk_costs_rows_that_are_counted_and_no_other_output() {
                 && line.contains("No space left")
                 && line.contains("lost so far")
         });
-        assert_eq!(warned.count(), 1, "{output}: {said}");
+        // and again every ten seconds, which a slow machine takes for some of the frames
+        assert!((1..10).contains(&warned.count()), "{output}: {said}");
     }
     let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{said}"));
     let lost: Vec<u64> =
