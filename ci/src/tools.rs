@@ -20,7 +20,7 @@ pub const DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2" };
 pub const FUZZ: Tool = Tool { name: "cargo-fuzz", version: "0.13.2" };
 
 impl Tool {
-    /// Where it is; builds it when it is not there.
+    /// Where it is; builds it when it is not there, as fast as it is built: it runs for seconds.
     ///
     /// # Errors
     /// When it does not build.
@@ -32,7 +32,7 @@ impl Tool {
         let program = root.join("bin").join(name);
         if !program.exists() {
             let mut command = process::cargo(&workspace.root);
-            command.args(["install", "--locked", "--root"]).arg(&root).arg(format!("{name}@{version}"));
+            command.args(["install", "--debug", "--locked", "--root"]).arg(&root).arg(format!("{name}@{version}"));
             process::run(command.env("CARGO_TARGET_DIR", workspace.target_directory.join("tools")))?;
         }
         Ok(program)

@@ -69,6 +69,9 @@ pub struct Args {
     /// ARM cores to emulate, by QEMU's names
     #[arg(long, value_name = "CORE", default_values = ["cortex-a72", "cortex-a76", "max"])]
     cpu: Vec<String>,
+    /// Leave out whole frames, whose program has to be packed first: it compiles for long
+    #[arg(long, conflicts_with = "record")]
+    operators: bool,
     /// Write the counts as a record
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -93,7 +96,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     process::run(&mut build)?;
     let folder = cross.target_directory(&workspace);
     let operators = folder.join(cross.machine.triple()).join("release/examples/operator");
-    let packed = package::program(&workspace, &cross)?;
+    let packed = (!args.operators).then(|| package::program(&workspace, &cross)).transpose()?;
     let plugin = folder.join("count.so");
     let source = workspace.root.join("ci/src/cross/count.c");
     process::run(Command::new("cc").args(["-O2", "-shared", "-fPIC", "-o"]).arg(&plugin).arg(source))?;
@@ -104,7 +107,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         "| core | kernels | operator | instructions | a multiplication | of them |\n| --- | --- | --- | --- | --- | --- |"
     );
     for cpu in &args.cpu {
-        for operator in OPERATORS {
+        for operator in OPERATORS.into_iter().filter(|operator| !args.operators || frame_of(operator).is_none()) {
             let counts = counter.counts(cpu, operator)?;
             println!("| {cpu} | {} | {operator} | {} |", counts.kernels, counts.shown());
             if let Some(wrong) = operator.starts_with("int8").then(|| counts.wrong(cpu)).flatten() {
@@ -133,7 +136,8 @@ struct Counter<'a> {
     cross: &'a Cross,
     plugin: PathBuf,
     operators: PathBuf,
-    packed: PathBuf,
+    /// The program, where whole frames are counted.
+    packed: Option<PathBuf>,
 }
 
 impl Counter<'_> {
@@ -171,10 +175,10 @@ impl Counter<'_> {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).args(["-plugin", &plugin]);
         let runs = runs.to_string();
-        match frame_of(operator) {
+        match frame_of(operator).zip(self.packed.as_ref()) {
             // a tenth as many frames come first: one, for one as for two
-            Some(precision) => {
-                command.arg(&self.packed).args(["bench", "--json", "--threads", "1", "--precision", precision]);
+            Some((precision, packed)) => {
+                command.arg(packed).args(["bench", "--json", "--threads", "1", "--precision", precision]);
                 command.args(["--runs", &runs]);
             }
             None => {
