@@ -20,7 +20,7 @@ pub const DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2" };
 pub const FUZZ: Tool = Tool { name: "cargo-fuzz", version: "0.13.2" };
 
 impl Tool {
-    /// Where it is; builds it when it is not there, as fast as it is built: it runs for seconds.
+    /// Where it is. Builds it when it is not there, without optimisation: that takes longer than it runs.
     ///
     /// # Errors
     /// When it does not build.

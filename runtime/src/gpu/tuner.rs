@@ -22,7 +22,7 @@ use crate::Mask;
 const TILES: [Tile; 2] = [Tile { side: 8, split: 1 }, Tile { side: 16, split: 1 }];
 /// Groups that may share summands, the most first.
 const SPLITS: [u32; 2] = [4, 2];
-/// Frames that are timed, of which the fastest counts.
+/// Frames that are timed at most, of which the fastest counts.
 const FRAMES: usize = 3;
 /// After so long no further one is: where frames are slow, a start would be, too, and what disturbs one is a small part of it.
 const LONG: Duration = Duration::from_millis(100);
@@ -127,7 +127,8 @@ pub(crate) fn least_time<E>(
         let start = Instant::now();
         frame(patches.view(), &mask)?;
         let time = start.elapsed();
-        (least, spent) = (least.min(time), spent + time);
+        least = least.min(time);
+        spent += time;
         if spent >= LONG {
             break;
         }

@@ -67,7 +67,7 @@ impl Layer {
 }
 
 /// Sizes at which something ends or begins: tiles, panels, groups, blocks of rows.
-const SIZES: [[usize; 3]; 12] = [
+const SIZES: [[usize; 3]; 13] = [
     [1, 1, 1],
     [1, 5, 3],
     [2, 8, 16],
@@ -80,6 +80,8 @@ const SIZES: [[usize; 3]; 12] = [
     [48, 16, 64],
     [49, 20, 33],
     [103, 12, 70],
+    // a layer of ViT-Base's
+    [50, 768, 96],
 ];
 
 #[test]

@@ -49,8 +49,8 @@ fn a_whole_model_answers_as_it_does_on_the_cpu() {
                 continue;
             }
             let mut engine = Engine::new(&bundle, Precision::Int8, &settings).unwrap();
-            // how many are visible is the same to all of a level's kernels
-            let ratios: &[f32] = if level == Level::Floor { &[0.0, 0.5, 0.97] } else { &[0.5] };
+            // all patches, which take longest where a GPU is a program, for the first kernels alone
+            let ratios: &[f32] = if level == Level::Floor { &[0.0, 0.5, 0.97] } else { &[0.5, 0.97] };
             for &ratio in ratios {
                 let mask = Mask::random(grid, ratio, 3).unwrap();
                 let expected = model.encode(patches.view(), &mask).unwrap().to_owned();
