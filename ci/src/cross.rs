@@ -15,9 +15,13 @@ use crate::failures::Failures;
 /// Without a word more: packs the programs for 64-bit ARM, sees that they paint what this machine's do, and runs the tests as a
 /// Raspberry Pi 4's core, a Raspberry Pi 5's and one that has all. Installs what is missing, on Debian and Ubuntu.
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
     #[command(subcommand)]
     what: Option<What>,
+    /// Without a word more: build the program as tests are built, in minutes, in the place of what is released
+    #[arg(long)]
+    quick: bool,
 }
 
 #[derive(clap::Subcommand)]
@@ -38,7 +42,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         Some(What::Count(args)) => count::run(args),
         None => {
             let mut failures = Vec::new();
-            for part in [|| package::run(&package::Args::default()), || tests_of::run(&tests_of::Args::default())] {
+            let pack: &dyn Fn() -> anyhow::Result<()> = &|| package::run(&package::Args::of_boards(args.quick));
+            let test: &dyn Fn() -> anyhow::Result<()> = &|| tests_of::run(&tests_of::Args::of_all_cores(args.quick));
+            for part in [pack, test] {
                 match part() {
                     Err(error) if error.is::<Failures>() => failures.push(error.to_string()),
                     done => done?,

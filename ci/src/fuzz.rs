@@ -15,6 +15,8 @@ use crate::workspace::Workspace;
 const FOLDER: &str = "ci/fuzz";
 /// What an input may take before it counts as a crash.
 const MOST_SECONDS: &str = "-timeout=20";
+/// Slow inputs are left out of what it writes, until they are that slow.
+const SLOW_SECONDS: &str = "-report_slow_units=20";
 const MOST_MIB: &str = "-rss_limit_mb=3072";
 /// An input of the repository's corpus is no longer than this.
 const MOST_KEPT_BYTES: &str = "-max_len=8192";
@@ -89,7 +91,13 @@ impl Fuzzers<'_> {
         let artifacts = self.folder("artifacts", target)?;
         let before = files(&artifacts)?;
         let mut command = self.command(target, &[self.folder("found", target)?, self.seeds(target)]);
-        command.args([&format!("-max_total_time={seconds}"), MOST_SECONDS, MOST_MIB, "-print_final_stats=1"]);
+        command.args([
+            &format!("-max_total_time={seconds}"),
+            MOST_SECONDS,
+            SLOW_SECONDS,
+            MOST_MIB,
+            "-print_final_stats=1",
+        ]);
         command.arg(format!("-artifact_prefix={}/", artifacts.display()));
         eprintln!("fuzzing {target} for {seconds} s …");
         // a crash is no success of the fuzzer's, and is looked for in what it leaves
@@ -107,10 +115,10 @@ impl Fuzzers<'_> {
         Ok(Ran { executions: stat("stat::number_of_executed_units:"), found: stat("stat::new_units_added:"), crashes })
     }
 
-    /// Merges what was found into the seeds.
+    /// Adds the fewest of what was found to the seeds that go wherever all of it goes, however often.
     fn keep(&self, target: &str) -> anyhow::Result<()> {
         let mut command = self.command(target, &[self.seeds(target), self.folder("found", target)?]);
-        process::run(command.args(["-merge=1", MOST_KEPT_BYTES]))
+        process::run(command.args(["-set_cover_merge=1", "-use_counters=0", MOST_KEPT_BYTES]))
     }
 
     /// The fuzzer, with folders of inputs: what is new goes into the first.

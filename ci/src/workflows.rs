@@ -9,7 +9,8 @@ use crate::process;
 use crate::venv;
 use crate::workspace::Workspace;
 
-/// Runs actionlint on the workflows: the one on the path, or else one from `PyPI`, which fetches it from GitHub.
+/// Runs actionlint on the workflows, and with it shellcheck: those on the path, or else those from `PyPI`, which fetches them from
+/// GitHub.
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
@@ -20,16 +21,19 @@ pub struct Args {}
 pub fn run(_args: &Args) -> anyhow::Result<()> {
     let workspace = Workspace::here()?;
     let is_here = |program: &str| {
-        let said = Command::new(program).arg("-version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let said = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
         said.is_ok_and(|status| status.success())
     };
-    let program = if is_here("actionlint") {
-        "actionlint".into()
+    // where shellcheck is missing, actionlint leaves it out without a word
+    let mut command = if is_here("actionlint") && is_here("shellcheck") {
+        Command::new("actionlint")
     } else {
-        let python = venv::python(&workspace, venv::WORKFLOWS).context("actionlint is not on the path")?;
-        python.with_file_name("actionlint")
+        let python =
+            venv::python(&workspace, venv::WORKFLOWS).context("actionlint or shellcheck is not on the path")?;
+        let mut command = Command::new(python.with_file_name("actionlint"));
+        command.arg("-shellcheck").arg(python.with_file_name("shellcheck"));
+        command
     };
-    let found =
-        process::run(Command::new(program).current_dir(&workspace.root)).err().map(|error| format!("{error:#}"));
+    let found = process::run(command.current_dir(&workspace.root)).err().map(|error| format!("{error:#}"));
     Failures::unless_empty(found.into_iter().collect())
 }

@@ -27,6 +27,23 @@ pub struct Package {
     pub repository: Option<String>,
     pub manifest_path: PathBuf,
     pub dependencies: Vec<Dependency>,
+    #[serde(default)]
+    targets: Vec<Target>,
+}
+
+/// What is built of a crate.
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+impl Package {
+    /// The names of its tests that are programs of their own.
+    pub fn tests(&self) -> impl Iterator<Item = &str> {
+        let tests = self.targets.iter().filter(|target| target.kind.iter().any(|kind| kind == "test"));
+        tests.map(|target| target.name.as_str())
+    }
 }
 
 /// A line under any `[dependencies]`, whatever its kind and platform, by the name that the registry knows.

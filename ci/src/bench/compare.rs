@@ -22,7 +22,7 @@ const FLOOR_OF_COMPILERS: f64 = 0.1;
 /// both sides and none of its rows.
 ///
 /// A row is a model, its numbers, patches, frame, kernels, threads and device. The rate that lasts and joules are those of runs that
-/// went on for a minute.
+/// went on for a minute. Where a side has a row of several commits, its newest counts.
 /// A difference counts where it is at least three times the standard deviation of the repeats, and no less than a floor: 2% of
 /// a time or of joules, 5% of the cold start, 1% of memory or of instructions; 20% where there are too few repeats to know the noise.
 #[derive(Debug, clap::Args)]
@@ -98,13 +98,21 @@ type All = BTreeMap<Measure, Samples>;
 
 fn samples(path: &Path) -> anyhow::Result<All> {
     let mut all = All::new();
+    let mut runs = Vec::new();
     for record in Record::all(path).with_context(|| format!("reading the records in {}", path.display()))? {
         match record {
-            Record::Run(run) => add_run(&mut all, &run),
+            Record::Run(run) => runs.push(*run),
             Record::Instructions(instructions) => add_instructions(&mut all, &instructions),
         }
     }
+    newest(runs).iter().for_each(|run| add_run(&mut all, run));
     Ok(all)
+}
+
+/// Of each row those of its newest commit, of runs in the order of their times: what changes between commits is no noise.
+fn newest(runs: Vec<Run>) -> Vec<Run> {
+    let last: BTreeMap<Row, String> = runs.iter().map(|run| (run.row(), run.built_from())).collect();
+    runs.into_iter().filter(|run| last.get(&run.row()) == Some(&run.built_from())).collect()
 }
 
 fn add_run(all: &mut All, run: &Run) {
@@ -317,6 +325,22 @@ mod tests {
             Comparison::of(&empty, &one).shown(false).contains("measured for the first time: Board <1>, tiny int8")
         );
         assert!(Comparison::of(&one, &empty).shown(false).contains("not measured any more"));
+    }
+
+    #[test]
+    fn a_change_between_commits_is_no_noise() {
+        let of = |commit: &str, ms: f64| {
+            let mut run = run(1, &[ms, ms * 1.001, ms * 0.999]);
+            run.commit = Some(commit.to_owned());
+            run
+        };
+        let all = |runs: Vec<Run>| {
+            let mut all = All::new();
+            newest(runs).iter().for_each(|run| add_run(&mut all, run));
+            all
+        };
+        let comparison = Comparison::of(&all(vec![of("a", 30.0), of("b", 10.0)]), &all(vec![of("c", 15.0)]));
+        assert_eq!(comparison.regressions().len(), 1, "{}", comparison.shown(false));
     }
 
     #[test]

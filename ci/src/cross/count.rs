@@ -9,7 +9,7 @@ use anyhow::{Context, ensure};
 use serde::Deserialize;
 
 use super::machine::{Cross, Machine};
-use super::package;
+use super::package::{self, Build};
 use crate::bench::compare;
 use crate::bench::records::{Counted, Instructions};
 use crate::failures::Failures;
@@ -96,7 +96,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     process::run(&mut build)?;
     let folder = cross.target_directory(&workspace);
     let operators = folder.join(cross.machine.triple()).join("release/examples/operator");
-    let packed = (!args.operators).then(|| package::program(&workspace, &cross)).transpose()?;
+    let packed = (!args.operators).then(|| package::program(&workspace, &cross, Build::Released)).transpose()?;
     let plugin = folder.join("count.so");
     let source = workspace.root.join("ci/src/cross/count.c");
     process::run(Command::new("cc").args(["-O2", "-shared", "-fPIC", "-o"]).arg(&plugin).arg(source))?;

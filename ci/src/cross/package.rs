@@ -34,14 +34,44 @@ pub struct Args {
     /// Machines to build for
     #[arg(long = "machine", value_enum, value_name = "MACHINE", default_values_t = [Machine::Aarch64])]
     machines: Vec<Machine>,
-    /// Where to [default: dist in cargo's target folder]
+    /// Where to [default: dist in cargo's target folder, or quick]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    /// Pack nothing unless this is the version's tag: v0.1.0
+    #[arg(long, value_name = "TAG")]
+    tag: Option<String>,
+    /// Build the program as tests are built, in minutes: to try a package, and none to give away
+    #[arg(long)]
+    quick: bool,
 }
 
-impl Default for Args {
-    fn default() -> Self {
-        Self { machines: vec![Machine::Aarch64], out: None }
+impl Args {
+    /// What is packed when nothing else is asked for.
+    pub fn of_boards(quick: bool) -> Self {
+        Self { machines: vec![Machine::Aarch64], out: None, tag: None, quick }
+    }
+}
+
+/// How a program is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Build {
+    /// Small, and for the oldest C library: what people install.
+    Released,
+    /// As tests are, for this machine's C library.
+    Quick,
+}
+
+impl Build {
+    pub fn of(quick: bool) -> Self {
+        if quick { Self::Quick } else { Self::Released }
+    }
+
+    /// What cargo calls the folder.
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Released => "dist",
+            Self::Quick => "debug",
+        }
     }
 }
 
@@ -60,12 +90,21 @@ pub struct Packed {
 /// [`Failures`] when a program is too large or asks for too new a C library; otherwise when something does not build.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let workspace = Workspace::here()?;
-    let out = args.out.clone().unwrap_or_else(|| workspace.target_directory.join("dist"));
+    if let Some(tag) = &args.tag {
+        let version = &workspace.package("glimpse")?.version;
+        ensure!(
+            tag.strip_prefix('v') == Some(version),
+            "the tag {tag} is not version {version}'s, which would be v{version}: set the version in Cargo.toml, or tag another commit"
+        );
+    }
+    let build = Build::of(args.quick);
+    let folder = if args.quick { "quick" } else { "dist" };
+    let out = args.out.clone().unwrap_or_else(|| workspace.target_directory.join(folder));
     fs::create_dir_all(&out).with_context(|| format!("making {}", out.display()))?;
     let mut all = Vec::new();
     let mut failures = Vec::new();
     for &machine in &args.machines {
-        let packed = Packing::new(&workspace, machine)?.pack(&out, &mut failures)?;
+        let packed = Packing::new(&workspace, machine)?.pack(build, &out, &mut failures)?;
         failures.extend(equal::failures(&workspace, &packed)?);
         all.push(packed);
     }
@@ -107,26 +146,12 @@ impl<'a> Packing<'a> {
         Ok(Self { workspace, cross, version, repository, epoch, scratch })
     }
 
-    fn pack(self, out: &Path, failures: &mut Vec<String>) -> anyhow::Result<Packed> {
-        let program = program(self.workspace, &self.cross)?;
+    fn pack(self, build: Build, out: &Path, failures: &mut Vec<String>) -> anyhow::Result<Packed> {
+        let program = program(self.workspace, &self.cross, build)?;
         let machine = self.cross.machine;
         let program_bytes = fs::metadata(&program).with_context(|| format!("finding {}", program.display()))?.len();
-        if machine != Machine::X86_64 && program_bytes > MOST_BYTES {
-            failures
-                .push(format!("{}: the program has {program_bytes} bytes; {MOST_BYTES} are the most", machine.name()));
-        }
-        let needs = glibc_needed(&program)?;
-        eprintln!("{} asks for glibc {}.{}", program.display(), needs[0], needs[1]);
-        if needs > GLIBC {
-            let [major, minor] = needs;
-            failures.push(format!("{}: the program asks for glibc {major}.{minor}", machine.name()));
-        }
-        let bytes = fs::read(&program).with_context(|| format!("reading {}", program.display()))?;
-        for (place, _) in places(self.workspace, &self.cross) {
-            let named = place.as_os_str().as_encoded_bytes();
-            if bytes.windows(named.len()).any(|window| window == named) {
-                failures.push(format!("{}: the program names {}, of this machine", machine.name(), place.display()));
-            }
+        if build == Build::Released {
+            self.look_at(&program, program_bytes, failures)?;
         }
         let materials = self.bill_of_materials(out)?;
         let extras = self.extras(&program)?;
@@ -134,6 +159,29 @@ impl<'a> Packing<'a> {
         let deb = deb::pack(&self, &program, &extras, &materials, out)?;
         sums(out, &[&archive, &deb, &materials], machine)?;
         Ok(Packed { machine, cross: self.cross, archive, deb, program_bytes })
+    }
+
+    /// Says what keeps a program from being released.
+    fn look_at(&self, program: &Path, program_bytes: u64, failures: &mut Vec<String>) -> anyhow::Result<()> {
+        let machine = self.cross.machine;
+        if machine != Machine::X86_64 && program_bytes > MOST_BYTES {
+            failures
+                .push(format!("{}: the program has {program_bytes} bytes; {MOST_BYTES} are the most", machine.name()));
+        }
+        let needs = glibc_needed(program)?;
+        eprintln!("{} asks for glibc {}.{}", program.display(), needs[0], needs[1]);
+        if needs > GLIBC {
+            let [major, minor] = needs;
+            failures.push(format!("{}: the program asks for glibc {major}.{minor}", machine.name()));
+        }
+        let bytes = fs::read(program).with_context(|| format!("reading {}", program.display()))?;
+        for (place, _) in places(self.workspace, &self.cross) {
+            let named = place.as_os_str().as_encoded_bytes();
+            if bytes.windows(named.len()).any(|window| window == named) {
+                failures.push(format!("{}: the program names {}, of this machine", machine.name(), place.display()));
+            }
+        }
+        Ok(())
     }
 
     /// What the program is made of, as `CycloneDX`.
@@ -215,17 +263,33 @@ impl<'a> Packing<'a> {
 ///
 /// # Errors
 /// When it does not build.
-pub fn program(workspace: &Workspace, cross: &Cross) -> anyhow::Result<PathBuf> {
+pub fn program(workspace: &Workspace, cross: &Cross, build: Build) -> anyhow::Result<PathBuf> {
+    let triple = cross.machine.triple();
+    let mut command = match build {
+        Build::Released => {
+            let mut command = cross.cargo(workspace);
+            let [major, minor] = GLIBC;
+            command.args(["zigbuild", "--profile", "dist", "--target", &format!("{triple}.{major}.{minor}")]);
+            command.env("PATH", path_with_zig(workspace)?);
+            command.env("CARGO_ENCODED_RUSTFLAGS", flags(workspace, cross).join("\u{1f}"));
+            command
+        }
+        Build::Quick => {
+            // with the tests' linker: what they have in common is built once
+            let mut command = cross.cargo_as(workspace, "max");
+            command.args(["build", "--target", triple]);
+            command
+        }
+    };
+    process::run(command.args(["--locked", "--package", "glimpse", "--features", FEATURES]))?;
+    Ok(cross.target_directory(workspace).join(triple).join(build.folder()).join("glimpse"))
+}
+
+/// Where programs are looked for, cargo-zigbuild first.
+fn path_with_zig(workspace: &Workspace) -> anyhow::Result<String> {
     let python = venv::python(workspace, venv::CROSS)?;
     let tools = python.parent().context("finding the folder of Python's programs")?;
-    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default());
-    let triple = cross.machine.triple();
-    let [major, minor] = GLIBC;
-    let mut command = cross.cargo(workspace);
-    command.args(["zigbuild", "--locked", "--profile", "dist", "--package", "glimpse", "--features", FEATURES]);
-    command.args(["--target", &format!("{triple}.{major}.{minor}")]).env("PATH", path);
-    process::run(command.env("CARGO_ENCODED_RUSTFLAGS", flags(workspace, cross).join("\u{1f}")))?;
-    Ok(cross.target_directory(workspace).join(triple).join("dist/glimpse"))
+    Ok(format!("{}:{}", tools.display(), env::var("PATH").unwrap_or_default()))
 }
 
 /// Folders of this machine that a program could name, and what stands in their place there; of several that fit, the last counts.

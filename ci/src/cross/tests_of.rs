@@ -8,7 +8,8 @@ use std::time::Instant;
 use anyhow::Context;
 
 use super::machine::{Cross, Machine};
-use super::{package, tree};
+use super::package::{self, Build};
+use super::tree;
 use crate::failures::Failures;
 use crate::process;
 use crate::workspace::Workspace;
@@ -29,24 +30,28 @@ const OLDER_X86: [&str; 2] = ["Haswell", "qemu64"];
 ///
 /// cortex-a72 is a Raspberry Pi 4 (NEON alone), cortex-a76 a Raspberry Pi 5 and near a Jetson Orin (products of bytes), and
 /// max has all that QEMU knows (products of matrices of bytes, too); Haswell has AVX2 and no AVX-512, qemu64 neither. The
-/// engine's tests are built for the core; the program's start the program that `cargo ci cross package` packs, as that core,
-/// and without --all as the first core alone.
+/// engine's tests and those of the program's parts are built for the core; the program's start the program that `cargo ci cross
+/// package` packs, as that core, and without --all as the first core alone.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// ARM cores to emulate, by QEMU's names
     #[arg(long, value_name = "CORE", default_values = CPUS)]
     cpu: Vec<String>,
-    /// Leave out the tests that start the program
+    /// Leave out the tests of the program's parts, and those that start it
     #[arg(long)]
     engine: bool,
-    /// Run the program's tests as each core, and those of features, formats, painting and its parts, too: for hours
+    /// Start a program that is built as tests are, in minutes, in the packed one's place
+    #[arg(long, conflicts_with = "engine")]
+    quick: bool,
+    /// Run the program's tests as each core, and those of features, formats and painting, too: for hours
     #[arg(long, conflicts_with = "engine")]
     all: bool,
 }
 
-impl Default for Args {
-    fn default() -> Self {
-        Self { cpu: CPUS.map(str::to_owned).into(), engine: false, all: false }
+impl Args {
+    /// What is run when nothing else is asked for.
+    pub fn of_all_cores(quick: bool) -> Self {
+        Self { cpu: CPUS.map(str::to_owned).into(), engine: false, quick, all: false }
     }
 }
 
@@ -57,19 +62,15 @@ impl Default for Args {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let workspace = Workspace::here()?;
     let cross = Cross::new(&workspace, Machine::Aarch64)?;
-    let program = if args.engine { None } else { Some(package::program(&workspace, &cross)?) };
+    let build = Build::of(args.quick);
+    let program = (!args.engine).then(|| package::program(&workspace, &cross, build)).transpose()?;
     let mut failures = Vec::new();
     for (at, cpu) in args.cpu.iter().enumerate() {
         let mut command = cross.cargo_as(&workspace, cpu);
-        // there is no GPU, and what runs one takes minutes to compile: the packed program has it
-        command.args(["test", "--lib", "--tests", "--no-fail-fast", "--no-default-features"]);
-        let command = command.args(ENGINE.iter().flat_map(|package| ["--package", package]));
-        failures.extend(tested(&format!("the engine's tests as {cpu}"), command));
-        if args.all {
-            let mut command = cross.cargo_as(&workspace, cpu);
-            let command = command.args(["test", "--lib", "--no-fail-fast", "--package", "glimpse"]);
-            failures.extend(tested(&format!("the tests of the program's parts as {cpu}"), command));
-        }
+        let command = command.args(["test", "--no-fail-fast", "--lib"]).args(engine(&workspace, args.engine)?);
+        let what =
+            if args.engine { "the engine's tests" } else { "the engine's tests and those of the program's parts" };
+        failures.extend(tested(&format!("{what} as {cpu}"), command));
         if let Some(program) = program.as_ref().filter(|_| at == 0 || args.all) {
             let started = wrapper(&workspace, &cross, cpu, program)?;
             let mut command = process::cargo(&workspace.root);
@@ -89,6 +90,22 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         failures.extend(tested(&format!("the kernels' tests as {cpu}"), command));
     }
     Failures::unless_empty(failures)
+}
+
+/// What cargo is told of the engine's tests, and of those of the program's parts unless they are left out.
+fn engine(workspace: &Workspace, alone: bool) -> anyhow::Result<Vec<String>> {
+    let mut words = Vec::new();
+    for name in ENGINE {
+        words.extend(["--package", name]);
+        words.extend(workspace.package(name)?.tests().flat_map(|test| ["--test", test]));
+    }
+    // there is no GPU, and what runs one takes minutes to compile
+    words.push("--no-default-features");
+    if !alone {
+        // as the program is built, so that nothing is built twice
+        words.extend(["--package", "glimpse", "--features", "glimpse/default,glimpse/v4l2"]);
+    }
+    Ok(words.into_iter().map(str::to_owned).collect())
 }
 
 /// A script that starts the program as a core.
