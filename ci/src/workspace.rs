@@ -28,12 +28,12 @@ pub struct Package {
     pub manifest_path: PathBuf,
     pub dependencies: Vec<Dependency>,
     #[serde(default)]
-    targets: Vec<Target>,
+    pub targets: Vec<Target>,
 }
 
 /// What is built of a crate.
 #[derive(Deserialize)]
-struct Target {
+pub struct Target {
     name: String,
     kind: Vec<String>,
 }

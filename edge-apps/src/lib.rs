@@ -13,6 +13,7 @@ mod features;
 #[doc(hidden)]
 pub mod fuzzing;
 mod in_order;
+mod lock;
 mod logs;
 mod painting;
 mod patches;
@@ -32,7 +33,7 @@ use crate::logs::LogArgs;
 
 /// Masked autoencoders on cameras and small computers.
 ///
-/// Exit status: 0 done; 1 a picture could not be classified; 2 used wrongly, or something is broken.
+/// Exit status: 0 done; 1 some picture could not be classified or painted; 2 used wrongly, or something is broken.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true)]
 struct Cli {
@@ -74,7 +75,7 @@ pub fn main() -> ExitCode {
         _ => LogArgs::WARNINGS.begin(),
     }
     let done = match command {
-        Command::Inpaint(args) => commands::inpaint::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Inpaint(args) => commands::inpaint::run(&args),
         Command::Features(args) => commands::features::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Classify(args) => commands::classify::run(&args),
         Command::Camera(args) => commands::camera::run(&args).map(|()| ExitCode::SUCCESS),
@@ -102,6 +103,10 @@ fn broken_down(panic: &PanicHookInfo<'_>) {
     if said.starts_with("failed printing to stdout: Broken pipe") {
         // whoever reads has seen enough, as `head` has
         std::process::exit(0);
+    }
+    if let Some(why) = said.strip_prefix("failed printing to stdout: ") {
+        let _ = writeln!(std::io::stderr(), "error: writing to standard output: {why}");
+        std::process::exit(2);
     }
     // where nobody reads that, `eprintln!` would break down here again, which aborts
     let _ = writeln!(

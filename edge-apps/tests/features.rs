@@ -292,7 +292,10 @@ fn a_run_that_was_killed_is_resumed_and_ends_as_one_that_was_not() {
         let bytes = |name: &str| std::fs::read(place.path(name)).unwrap();
         assert!(bytes(output) == bytes(&format!("whole-{output}")), "{output}");
         assert!(!place.path(&format!("{output}.part")).exists());
-        place.refuses(&format!("{run} {output} --resume"), &["exists already"]);
+        // as a loop over shards does that is begun again
+        assert!(place.run(&format!("{run} {output} --resume")).contains("is whole"));
+        place.refuses(&format!("{run} {output}"), &["exists already"]);
+        assert!(bytes(output) == bytes(&format!("whole-{output}")), "{output}");
     }
     assert!(
         std::fs::read(place.path("a.npy.rows.jsonl")).unwrap()

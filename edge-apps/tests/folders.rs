@@ -43,6 +43,33 @@ fn one_bad_picture_stops_all_before_anything_is_written() {
 }
 
 #[test]
+#[cfg(unix)]
+fn what_cannot_be_read_of_a_folder_is_named_and_passed_over() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("in")).unwrap();
+    place.photograph("in/whole.png", 60, 40);
+    // as a card has them that a Mac has seen
+    std::fs::write(place.path("in/._whole.jpg"), [0, 5, 22, 7]).unwrap();
+    std::os::unix::fs::symlink("gone.png", place.path("in/link.png")).unwrap();
+    std::os::unix::fs::symlink(".", place.path("in/up")).unwrap();
+    let run = |words: &str| {
+        let done = place.glimpse(&format!("inpaint in --box 1,1,9,9 -o out {words}")).assert().code(1);
+        let [out, err] = [&done.get_output().stdout, &done.get_output().stderr]
+            .map(|said| String::from_utf8_lossy(said).into_owned());
+        for named in ["in/._whole.jpg", "in/link.png", "in/up", "1 of 2 pictures could not be read"] {
+            assert!(err.contains(named), "{named}: {err}");
+        }
+        out
+    };
+    let report: serde_json::Value = serde_json::from_str(&run("--json")).unwrap();
+    assert_eq!(report["broken"][0]["path"], "in/._whole.jpg");
+    assert_eq!(open(&place.path("out/whole.png")).width(), 60);
+    run("--resume");
+    std::fs::remove_file(place.path("in/whole.png")).unwrap();
+    place.refuses("inpaint in --box 1,1,9,9 -o other", &["none of the 1 pictures could be read"]);
+}
+
+#[test]
 fn several_pictures_go_to_a_folder() {
     let place = Place::new();
     place.photograph("a.png", 60, 40);

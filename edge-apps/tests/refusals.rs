@@ -25,10 +25,14 @@ fn broken_pictures() {
     let place = Place::new();
     place.photograph("whole.png", 60, 40);
     place.copy("sushi.jpg");
-    for (whole, broken, share) in [("whole.png", "half.png", 2), ("sushi.jpg", "head.jpg", 200)] {
+    for (whole, broken, share, said) in [
+        ("whole.png", "half.png", 2, "broken"),
+        ("sushi.jpg", "head.jpg", 200, "breaks off"),
+        ("sushi.jpg", "half.jpg", 2, "breaks off"),
+    ] {
         let bytes = std::fs::read(place.path(whole)).unwrap();
         std::fs::write(place.path(broken), &bytes[..bytes.len() / share]).unwrap();
-        place.refuses(&format!("inpaint {broken} --box 1,1,5,5 -o out.png"), &[broken, "broken"]);
+        place.refuses(&format!("inpaint {broken} --box 1,1,5,5 -o out.png"), &[broken, said]);
     }
 }
 
@@ -210,6 +214,22 @@ fn sizes_that_a_format_does_not_hold() {
     wide.save(place.path("in/b.webp")).unwrap();
     let sheets = "inpaint in --box 1,1,4,4 --method membrane --side-by-side -o out";
     place.refuses(sheets, &["b.webp", "16500×8", "16384"]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_standard_output_that_is_full_is_said_and_is_a_failure() {
+    let place = Place::new();
+    for (words, said) in [
+        ("info", "writing to standard output"),
+        ("camera --source test: --frames 3 --out -", "3 frames could not be written"),
+    ] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = std::process::Command::new(common::program());
+        let output = command.current_dir(place.path("")).args(words.split(' ')).stdout(full).output().unwrap();
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && err.contains(said) && !err.contains("broke down"), "{words}: {err}");
+    }
 }
 
 #[test]

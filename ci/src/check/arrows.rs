@@ -157,6 +157,7 @@ mod tests {
             manifest_path: PathBuf::new(),
             name: name.to_owned(),
             dependencies: dependencies.iter().map(|&name| Dependency { name: name.to_owned() }).collect(),
+            targets: Vec::new(),
         }
     }
 

@@ -86,6 +86,8 @@ pub struct Chooser {
     motion: MotionBudget,
     /// The patches that are never looked at in frames of a height and width.
     never: Option<([usize; 2], Vec<usize>)>,
+    /// Whether areas are those of other sources' frames, too.
+    shares_areas: bool,
 }
 
 impl Chooser {
@@ -94,13 +96,43 @@ impl Chooser {
     pub fn new(budget: Budget, grid: PatchGrid, areas: &[Area], seed: u64) -> Result<Self> {
         let count = budget.count(grid)?;
         let (areas, live, masked) = (areas.to_vec(), Vec::new(), Vec::new());
-        Ok(Self { budget, count, seed, grid, areas, live, masked, motion: MotionBudget::new(grid), never: None })
+        Ok(Self {
+            budget,
+            count,
+            seed,
+            grid,
+            areas,
+            live,
+            masked,
+            motion: MotionBudget::new(grid),
+            never: None,
+            shares_areas: false,
+        })
     }
 
     /// With patches that are never looked at, whatever a frame's size.
     pub fn without(mut self, masked: &[usize]) -> Self {
         self.masked = masked.to_vec();
         self
+    }
+
+    /// With areas that other sources have, too, whose frames may be larger.
+    pub fn with_shared_areas(mut self, shares_areas: bool) -> Self {
+        self.shares_areas = shares_areas;
+        self
+    }
+
+    /// What reaches outside of a frame was meant for another one, and what it was to hide may be in sight.
+    fn check_areas(&self, size: [usize; 2]) -> Result<()> {
+        for area in self.areas.iter().filter(|area| area.reaches_outside(size)) {
+            let [height, width] = size;
+            let said = format!("--never {area} reaches outside of a frame of {width}×{height} pixels");
+            if !self.shares_areas {
+                bail!("{said}: give x,y,width,height in pixels of such a frame, or ask for another one with --size");
+            }
+            log::warn!("{said}, and hides of it what it touches");
+        }
+        Ok(())
     }
 
     /// Changes what is looked at.
@@ -134,7 +166,10 @@ impl Chooser {
         let size = [frame.dim().0, frame.dim().1];
         let never = match self.never.take() {
             Some((of, never)) if of == size => never,
-            _ => self.never(&self.live, size),
+            _ => {
+                self.check_areas(size)?;
+                self.never(&self.live, size)
+            }
         };
         let covers = |never: &[usize]| never.len() == self.grid.len();
         if covers(&never) && !self.live.is_empty() && !covers(&self.never(&[], size)) {
@@ -214,8 +249,21 @@ mod tests {
 
     fn chosen(budget: &str, areas: &[&str], number: u64) -> Vec<usize> {
         let areas: Vec<Area> = areas.iter().map(|area| area.parse().unwrap()).collect();
-        let mut chooser = Chooser::new(budget.parse().unwrap(), grid(), &areas, 7).unwrap();
+        let mut chooser = Chooser::new(budget.parse().unwrap(), grid(), &areas, 7).unwrap().with_shared_areas(true);
         chooser.mask(Array3::zeros((100, 200, 3)).view(), number).unwrap().unwrap().visible().to_vec()
+    }
+
+    #[test]
+    fn an_area_of_another_frame_is_refused_where_there_is_no_other_source() {
+        let area = |text: &str| {
+            let mut chooser = Chooser::new(Budget::All, grid(), &[text.parse().unwrap()], 7).unwrap();
+            chooser.mask(Array3::zeros((100, 200, 3)).view(), 0).map(drop).map_err(|error| error.to_string())
+        };
+        assert_eq!(area("160,60,40,40"), Ok(()));
+        for outside in ["161,60,40,40", "160,61,40,40", "400,0,1,1"] {
+            let said = area(outside).unwrap_err();
+            assert!(said.contains(outside) && said.contains("200×100"), "{said}");
+        }
     }
 
     #[test]

@@ -77,18 +77,25 @@ pub struct RawFrame {
     /// When it was there: to be said, and to be measured from.
     pub captured: SystemTime,
     pub captured_at: Instant,
+    /// Frames a second of its source, if that says so.
+    pub fps: Option<f64>,
 }
 
 impl RawFrame {
     /// A frame that is there now; if it is YUV, in video's range.
     pub fn now(format: PixelFormat, width: u32, height: u32, bytes: Vec<u8>) -> Self {
         let (captured, captured_at) = (SystemTime::now(), Instant::now());
-        Self { format, range: Range::Limited, width, height, bytes, captured, captured_at }
+        Self { format, range: Range::Limited, width, height, bytes, captured, captured_at, fps: None }
     }
 
     /// The same in a range that its source has said.
     pub fn in_range(self, range: Range) -> Self {
         Self { range, ..self }
+    }
+
+    /// The same at a rate that its source has said.
+    pub fn at(self, fps: Option<f64>) -> Self {
+        Self { fps, ..self }
     }
 
     /// Red, green and blue: `[H, W, 3]`. What is YUV is taken for BT.601, as cameras have it.

@@ -29,8 +29,9 @@ pub struct Seen<'a> {
     pub number: u64,
     pub captured: SystemTime,
     /// As its source gave it: `[H, W, 3]`
-    #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "a page alone shows it"))]
     pub frame: Arc<Array3<u8>>,
+    /// Frames a second of its source, if that says so.
+    pub fps: Option<f64>,
     /// Places of the visible patches.
     pub visible: &'a [usize],
     /// `[N+1, C]`
@@ -96,6 +97,7 @@ struct Info {
     number: u64,
     captured: SystemTime,
     captured_at: Instant,
+    fps: Option<f64>,
     took: Took,
 }
 
@@ -149,8 +151,8 @@ pub fn watch(
                                 stream.submit(rgb, mask)?;
                                 let took =
                                     Took { read, choose: began.elapsed().saturating_sub(read), ..Took::default() };
-                                let (captured, captured_at) = (frame.captured, frame.captured_at);
-                                under_way.push_back(Info { source, number, captured, captured_at, took });
+                                let (captured, captured_at, fps) = (frame.captured, frame.captured_at, frame.fps);
+                                under_way.push_back(Info { source, number, captured, captured_at, fps, took });
                             } else {
                                 done.covered += 1;
                                 passed_over.say(source, &anyhow!("the page's boxes cover every patch; take one away"));
@@ -171,7 +173,7 @@ pub fn watch(
                 Found::Nothing | Found::Ended => {}
             }
         }
-        let Some(Info { source, number, captured, captured_at, mut took }) = under_way.pop_front() else { break };
+        let Some(Info { source, number, captured, captured_at, fps, mut took }) = under_way.pop_front() else { break };
         let began = Instant::now();
         let Some(answer) = stream.receive()? else { break };
         (took.compute, took.latency) = (began.elapsed(), captured_at.elapsed());
@@ -183,7 +185,7 @@ pub fn watch(
         done.frames += 1;
         let (frame, visible) = (Arc::new(answer.frame), answer.mask.visible());
         let (tokens, picture) = (answer.tokens, answer.picture);
-        give(&Seen { source, number, captured, frame, visible, tokens, picture, took })?;
+        give(&Seen { source, number, captured, frame, fps, visible, tokens, picture, took })?;
         let spent = busy.frame(Instant::now());
         if let Some(keeper) = &mut until.keeper {
             let count = keeper.next(spent.as_secs_f64() * 1e3);

@@ -172,6 +172,10 @@ pub fn run(args: &Args) -> Result<()> {
         !args.gpu_kernels || !matches!(args.device.device, Device::Cpu),
         "--gpu-kernels is for --device gpu; here it would do nothing"
     );
+    ensure!(
+        args.kernels.is_none() || (precision == Precision::Int8 && matches!(args.device.device, Device::Cpu)),
+        "--kernels is for int8 on the CPU; here it would do nothing"
+    );
     let start = Instant::now();
     let model = Model::load(&bundle, &options).with_context(|| format!("model `{}`", args.model))?;
     let plan_ms = milliseconds(start);

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use glimpse_models::Precision;
+use anyhow::{Context, Result, ensure};
+use glimpse_models::{PatchGrid, Precision};
 use glimpse_runtime::{Give, Machine, Model, PREPROCESS_VERSION, Stream};
 use serde::Serialize;
 
@@ -20,7 +20,7 @@ use crate::camera::mailbox::Mailbox;
 use crate::camera::pixels::{MOST_SIDE, PixelFormat};
 use crate::camera::pulse::Pulse;
 use crate::camera::rate::RateKeeper;
-use crate::camera::sinks::{Bytes, Features, Item, Keeping, Output, Rotate, Row, Running, spool_folder};
+use crate::camera::sinks::{Bytes, Features, Item, Keeping, Output, Painted, Rotate, Row, Running, spool_folder};
 use crate::camera::sources::Wanted;
 use crate::camera::uri::SourceUri;
 use crate::camera::watch::{Done, Seen, Shared, Until, watch};
@@ -53,7 +53,7 @@ Examples:
 #[expect(clippy::struct_excessive_bools, reason = "a command line's flags are true or false")]
 pub struct Args {
     /// Where frames come from: v4l2:N or `v4l2:/dev/…` (a camera of Linux's), exec:COMMAND (raw, Y4M or MJPEG on its standard
-    /// output), csi:pi, csi:jetson, `rtsp://…` or `rtsps://…`, `file:FILM`, dir:FOLDER, image:PICTURE, test:SEED (a pattern that
+    /// output; nothing comes on its standard input), csi:pi, csi:jetson, `rtsp://…` or `rtsps://…`, `file:FILM`, dir:FOLDER, image:PICTURE, test:SEED (a pattern that
     /// moves); may be given several times
     #[arg(long = "source", value_name = "URI", required = true)]
     sources: Vec<SourceUri>,
@@ -87,7 +87,8 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = fps)]
     target_fps: Option<f64>,
 
-    /// Never look at what is in this rectangle of a frame, in its pixels; it is painted in; may be given several times
+    /// Never look at what is in this rectangle of a frame, in its pixels; it is painted in; may be given several times; one that
+    /// reaches outside of a frame ends the run, unless there are several sources
     #[arg(long, value_name = "X,Y,W,H")]
     never: Vec<Area>,
 
@@ -96,13 +97,13 @@ pub struct Args {
     #[arg(long, value_name = "PICTURE")]
     never_mask: Option<PathBuf>,
 
-    /// Draws other patches
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
+    /// Draws other patches, where --visible says how many [default: 0]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
 
     /// Where to: FILE.jsonl for features, a line a frame, and FILE.parquet or FILE.npy, which take --rotate, --frames or
     /// --duration; another ending with the kind before it, jsonl:FILE; `mqtt://[USER[:PASSWORD]@]HOST/TOPIC` or `mqtts://…`, a
-    /// message a frame; zenoh:KEY, a sample a frame; FILE.mjpeg or FILE.y4m for painted frames; - for features on standard
+    /// message a frame; zenoh:KEY, a sample a frame; FILE.mjpeg or FILE.y4m for painted frames, as large as the model's pictures; - for features on standard
     /// output, mjpeg:- or y4m:- for frames; may be given several times
     #[arg(long = "out", value_name = "OUTPUT")]
     outputs: Vec<Output>,
@@ -227,11 +228,7 @@ pub fn run(args: &Args) -> Result<()> {
         Some(mask) => masked(mask, grid)?,
         None => Vec::new(),
     };
-    let mut choosers = Vec::new();
-    for source in 0..args.sources.len() {
-        let seed = args.seed.wrapping_add(source as u64);
-        choosers.push(Chooser::new(args.visible, grid, &args.never, seed)?.without(&never));
-    }
+    let mut choosers = choosers(args, grid, &never)?;
     let threads = args.threads.map_or_else(|| Machine::detect().threads, |threads| threads as usize);
     let options = args.device.options(precision, Some(threads));
     let model = Model::load(&bundle, &options).with_context(|| format!("model `{}`", args.model))?;
@@ -254,8 +251,10 @@ pub fn run(args: &Args) -> Result<()> {
     }
 
     let stop = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&stop);
-    ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed)).context("listening for Ctrl-C")?;
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let asked = [&stop, &interrupted].map(Arc::clone);
+    ctrlc::set_handler(move || asked.iter().for_each(|flag| flag.store(true, Ordering::Relaxed)))
+        .context("listening for Ctrl-C")?;
     let mailbox = Arc::new(Mailbox::new(args.sources.len()));
     let names: Vec<String> = args.sources.iter().map(SourceUri::to_string).collect();
     let live = Arc::new(Live::new(args.visible, names.len(), give, paints && bound.is_some()));
@@ -279,7 +278,7 @@ pub fn run(args: &Args) -> Result<()> {
     let shared = Shared { mailbox: &mailbox, live: &live, stop: &stop };
     let watched = watch(shared, &mut stream, &mut choosers, &mut pulse, until, |seen| {
         let row = if give.tokens() { Some(Arc::new(about.row(seen)?)) } else { None };
-        let picture = give.picture().then(|| Arc::new(seen.picture.to_owned()));
+        let picture = give.picture().then(|| Arc::new(painted(seen, args.fps)));
         if let (Some(page), Some(row)) = (&page, &row) {
             page.give(seen, Arc::clone(row));
         }
@@ -309,14 +308,35 @@ pub fn run(args: &Args) -> Result<()> {
         // a source that broke down has said so
         let _ = capture.join();
     }
-    let (reports, ended) = finished(sinks, watched.is_ok());
+    let has_looked = watched.as_ref().is_ok_and(|done| done.frames > 0);
+    let (reports, ended) = finished(sinks, has_looked);
     let done = watched?;
+    let has_looked = has_looked || done.covered > 0 || interrupted.load(Ordering::Relaxed);
     let sources = names.into_iter().enumerate().map(|(at, source)| {
         let (captured, dropped) = mailbox.counts(at);
         SourceReport { source, captured, dropped, broke_off: mailbox.broke_off(at) }
     });
-    report(args, Report::new(sources.collect(), reports, done, grid.len(), stream.model().runs_on()))?;
-    ended
+    let report = Report::new(sources.collect(), reports, done, grid.len(), stream.model().runs_on());
+    say(args, &report)?;
+    ended?;
+    ensure!(has_looked, "no frame was looked at: {}", report.why_none());
+    Ok(())
+}
+
+/// What chooses of each source's frames.
+fn choosers(args: &Args, grid: PatchGrid, never: &[usize]) -> Result<Vec<Chooser>> {
+    let choosers = (0..args.sources.len()).map(|source| {
+        let seed = args.seed.unwrap_or(0).wrapping_add(source as u64);
+        let chooser = Chooser::new(args.visible, grid, &args.never, seed)?.without(never);
+        Ok(chooser.with_shared_areas(args.sources.len() > 1))
+    });
+    choosers.collect()
+}
+
+/// What a film has of a frame.
+fn painted(seen: &Seen, asked_fps: Option<f64>) -> Painted {
+    let (height, width, _) = seen.frame.dim();
+    Painted { pixels: seen.picture.to_owned(), frame_px: [height, width], fps: asked_fps.or(seen.fps) }
 }
 
 /// Ends all outputs, whatever one of them does; what the first of them says that cannot be ended.
@@ -407,14 +427,23 @@ impl Report {
             device: device.to_owned(),
         }
     }
+
+    /// Why no frame was looked at.
+    fn why_none(&self) -> &'static str {
+        if self.sources.iter().all(|source| source.captured == 0) {
+            "none came; what there is to say of the sources is above"
+        } else {
+            "none of those that came could be read"
+        }
+    }
 }
 
-fn report(args: &Args, report: Report) -> Result<()> {
+fn say(args: &Args, report: &Report) -> Result<()> {
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        println!("{}", serde_json::to_string_pretty(report)?);
         return Ok(());
     }
-    let Report { frames, seconds, frames_per_s, visible, patches, device, .. } = &report;
+    let Report { frames, seconds, frames_per_s, visible, patches, device, .. } = report;
     eprintln!(
         "{frames} frames in {seconds:.1} s, {frames_per_s:.1} a second, {visible:.1} of {patches} patches each, on {device}"
     );

@@ -84,7 +84,8 @@ pub struct Args {
     #[arg(long, value_name = "i/n", default_value_t = Shard::WHOLE)]
     shard: Shard,
 
-    /// Go on where a stopped run of the same arguments left off; begin where there is none
+    /// Go on where a stopped run of the same arguments left off; begin where there is none, and leave an output that is there
+    /// as it is
     #[arg(long)]
     resume: bool,
 
@@ -112,6 +113,13 @@ struct Report<'a> {
     pictures_per_s: f64,
 }
 
+/// What is said where a run had ended before.
+#[derive(Debug, Serialize)]
+struct Whole<'a> {
+    outputs: Vec<Cow<'a, str>>,
+    is_whole: bool,
+}
+
 /// A picture without a row.
 #[derive(Debug, Serialize)]
 struct Broken<'a> {
@@ -122,6 +130,13 @@ struct Broken<'a> {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<()> {
     let kind = Kind::from_path(&args.output)?;
+    if args.resume
+        && !args.force
+        && !Part::is_there(&args.output)
+        && kind.outputs(&args.output).iter().all(|output| output.exists())
+    {
+        return say_whole(args, kind);
+    }
     check_outputs(args, kind)?;
     let inputs = args.shard.of(inputs(&args.images)?)?;
     let bundle = bundles::open(&args.model)?;
@@ -198,6 +213,18 @@ pub fn run(args: &Args) -> Result<()> {
     if !report.broken.is_empty() {
         let (broken, all) = (report.broken.len(), inputs.len());
         let _ = writeln!(stderr(), "warning: {broken} of {all} pictures could not be read and have no row");
+    }
+    Ok(())
+}
+
+/// Says that there is nothing to go on with.
+fn say_whole(args: &Args, kind: Kind) -> Result<()> {
+    if args.json {
+        let outputs = kind.outputs(&args.output);
+        let outputs = outputs.iter().map(|output| output.to_string_lossy()).collect();
+        println!("{}", serde_json::to_string_pretty(&Whole { outputs, is_whole: true })?);
+    } else {
+        println!("{} is whole; --force computes it anew", args.output.display());
     }
     Ok(())
 }

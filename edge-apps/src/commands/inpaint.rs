@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::ArgGroup;
 use glimpse_models::{Bundle, Precision};
 use glimpse_runtime::Options;
@@ -25,7 +26,8 @@ use crate::picture::Picture;
 /// a viewer shows it. Pixels outside the hole are not touched: a PNG or WebP output has them byte for byte. A JPEG output
 /// is compressed anew, like every saved JPEG: with its source's own quantization tables and chroma subsampling, or, where
 /// the source is no JPEG, at quality 95 without subsampling. WebP is written lossless. EXIF data, orientation and colour
-/// profile are kept; grey stays grey, and transparency stays.
+/// profile are kept; grey stays grey, and transparency stays. A picture of a folder that cannot be read is named on stderr and
+/// passed over, and the exit status is 1 then.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(group(ArgGroup::new("hole").required(true).args(["mask", "areas", "alpha", "random"])))]
@@ -50,7 +52,7 @@ pub struct Args {
     mask: Option<PathBuf>,
 
     /// Paint a rectangle: left, top, width, height in pixels; may be given several times
-    #[arg(long = "box", value_name = "X,Y,W,H", help_heading = "What to paint")]
+    #[arg(long = "box", value_name = "X,Y,W,H", allow_hyphen_values = true, help_heading = "What to paint")]
     areas: Vec<Area>,
 
     /// Paint the pixels that are transparent (opacity of 127 or less); they become opaque
@@ -124,6 +126,14 @@ struct Report<'a> {
     precision: &'a str,
     method_asked: Asked,
     pictures: Vec<Painted<'a>>,
+    broken: Vec<Broken<'a>>,
+}
+
+/// A picture that could not be read.
+#[derive(Debug, Serialize)]
+struct Broken<'a> {
+    path: Cow<'a, str>,
+    reason: String,
 }
 
 /// What is said of one picture.
@@ -146,7 +156,7 @@ struct Painted<'a> {
 }
 
 /// Runs the command.
-pub fn run(args: &Args) -> Result<()> {
+pub fn run(args: &Args) -> Result<ExitCode> {
     refuse_unused(args)?;
     let existing = match (args.resume, args.force) {
         (true, _) => Existing::Keep,
@@ -171,23 +181,46 @@ pub fn run(args: &Args) -> Result<()> {
     };
     // Everything is looked at before anything is written, so that a refusal leaves nothing half done.
     let mut looked_at = None;
-    let mut methods = Vec::new();
+    let (mut jobs, mut methods, mut broken) = (Vec::new(), Vec::new(), Vec::new());
     for job in &plan.jobs {
-        let loaded = load(job, &hole_from(job), args)?;
-        methods.push(args.method.method(&bundle, loaded.1.view()));
-        looked_at = (plan.jobs.len() == 1).then_some(loaded);
+        let picture = match Picture::read(&job.input) {
+            Err(error) if job.is_of_folder => {
+                let reason = format!("{error:#}");
+                say(stderr(), &format!("passed over: {reason}"));
+                broken.push(Broken { path: job.input.to_string_lossy(), reason });
+                continue;
+            }
+            picture => picture?,
+        };
+        let hole = hole_in(&picture, job, &hole_from(job), args)?;
+        jobs.push(job);
+        methods.push(args.method.method(&bundle, hole.view()));
+        looked_at = (plan.jobs.len() == 1).then_some((picture, hole));
     }
+    ensure!(
+        broken.is_empty() || !jobs.is_empty() || plan.done > 0,
+        "none of the {} pictures could be read, for the reasons above; nothing is written",
+        broken.len()
+    );
     let mut painter = painter(&bundle, &methods, options, args).with_context(|| format!("model `{}`", args.model))?;
     plan.make_folders()?;
 
-    let bar = progress(plan.jobs.len());
-    let mut report =
-        Report { model: bundle.name(), precision: precision.name(), method_asked: args.method, pictures: Vec::new() };
-    for (job, method) in plan.jobs.iter().zip(methods) {
+    let bar = progress(jobs.len());
+    let mut report = Report {
+        model: bundle.name(),
+        precision: precision.name(),
+        method_asked: args.method,
+        pictures: Vec::new(),
+        broken,
+    };
+    for (job, method) in jobs.into_iter().zip(methods) {
         bar.set_message(job.input.display().to_string());
-        let (picture, hole) = match looked_at.take() {
-            Some(loaded) => loaded,
-            None => load(job, &hole_from(job), args)?,
+        let (picture, hole) = if let Some(loaded) = looked_at.take() {
+            loaded
+        } else {
+            let picture = Picture::read(&job.input)?;
+            let hole = hole_in(&picture, job, &hole_from(job), args)?;
+            (picture, hole)
         };
         let painted = paint(&mut painter, method, job, &picture, hole.view(), args)?;
         if !args.json {
@@ -200,7 +233,12 @@ pub fn run(args: &Args) -> Result<()> {
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     }
-    Ok(())
+    if report.broken.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (broken, all) = (report.broken.len(), plan.done + plan.jobs.len());
+    say(stderr(), &format!("warning: {broken} of {all} pictures could not be read and are not painted"));
+    Ok(ExitCode::FAILURE)
 }
 
 /// What is said of the model is said in vain where it does not paint.
@@ -229,20 +267,19 @@ fn painter<'a>(bundle: &'a Bundle, methods: &[Method], options: Options, args: &
     Ok(painter)
 }
 
-/// Reads a picture and its hole, and refuses what could not be painted or written.
-fn load(job: &Job, hole_from: &HoleFrom, args: &Args) -> Result<(Picture, Array2<bool>)> {
-    let picture = Picture::read(&job.input)?;
-    let hole = hole_from.hole(&picture, &job.input, args.grow)?;
+/// The hole in a picture; refuses what could not be painted or written.
+fn hole_in(picture: &Picture, job: &Job, hole_from: &HoleFrom, args: &Args) -> Result<Array2<bool>> {
+    let hole = hole_from.hole(picture, &job.input, args.grow)?;
     let becomes_opaque = args.alpha.then(|| hole.view());
     let refusal = if args.side_by_side {
         // a sheet has no transparency
-        job.format.refusal(side_by_side_px(&picture))
+        job.format.refusal(side_by_side_px(picture))
     } else {
         picture.refusal(job.format, becomes_opaque)
     };
     match refusal {
         Some(reason) => bail!("{} cannot be written as {}: {reason}", job.input.display(), job.output.display()),
-        None => Ok((picture, hole)),
+        None => Ok(hole),
     }
 }
 

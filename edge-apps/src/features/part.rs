@@ -5,7 +5,7 @@
 //! read. Numbers reach the disk before their line does, so a line stands for numbers that are there, whenever the power
 //! goes.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use super::{Computed, Recipe};
+use crate::lock;
 
 /// How much work a power cut may cost.
 const KEPT_EVERY: Duration = Duration::from_secs(1);
@@ -53,12 +54,8 @@ impl Part {
         }
         fs::create_dir_all(&folder).with_context(|| format!("making the folder {}", folder.display()))?;
         let pictures = open(&folder.join("pictures.jsonl"))?;
-        match pictures.try_lock() {
-            Err(TryLockError::WouldBlock) => {
-                bail!("another run is writing {}; wait for it, or name another output", folder.display())
-            }
-            // Some file systems have no locks; they are no reason not to compute.
-            Err(TryLockError::Error(_)) | Ok(()) => {}
+        if lock::is_taken(&pictures) {
+            bail!("another run is writing {}; wait for it, or name another output", folder.display());
         }
         let mut part = Self {
             values: open(&folder.join("values.f32"))?,

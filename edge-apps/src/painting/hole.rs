@@ -47,6 +47,11 @@ impl fmt::Display for Area {
 }
 
 impl Area {
+    /// Whether it has a pixel outside of a picture.
+    pub fn reaches_outside(self, [height, width]: [usize; 2]) -> bool {
+        self.x.saturating_add(self.width) > width || self.y.saturating_add(self.height) > height
+    }
+
     /// Whether it has a pixel between these columns and rows, the first of each and the one after the last.
     pub fn touches(self, [left, right]: [usize; 2], [top, bottom]: [usize; 2]) -> bool {
         let meets = |start: usize, len: usize, from: usize, to: usize| start < to && start.saturating_add(len) > from;

@@ -11,6 +11,8 @@ use crate::picture::{Format, UNFINISHED, list};
 #[derive(Debug, Clone)]
 pub struct Job {
     pub input: PathBuf,
+    /// Whether a folder was named, and not the picture.
+    pub is_of_folder: bool,
     pub output: PathBuf,
     pub format: Format,
     /// The picture's own mask, where masks come from a file or a folder.
@@ -48,7 +50,7 @@ impl Plan {
                 let output = if to_folder { output.join(&relative) } else { output.to_owned() };
                 let format = Format::from_path(&output)?;
                 let mask = masks.as_ref().map(|masks| masks.of(&file, &relative)).transpose()?;
-                jobs.push(Job { input: file, output, format, mask });
+                jobs.push(Job { input: file, is_of_folder: input.is_dir(), output, format, mask });
             }
         }
         let mut plan = Self { jobs, done: 0 };

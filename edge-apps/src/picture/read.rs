@@ -1,6 +1,6 @@
 //! Reads a picture file, and says what is wrong with one that cannot be painted.
 
-use std::io::Cursor;
+use std::io::{Cursor, ErrorKind};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -10,7 +10,7 @@ use image::codecs::webp::WebPDecoder;
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, Limits};
 
-use super::{Format, JpegStyle, Picture};
+use super::{Format, JpegStyle, Picture, read_jpeg};
 
 /// A picture of more pixels is refused before it is unpacked: a small file can claim any size.
 const MOST_PIXELS: u64 = 100_000_000;
@@ -76,6 +76,11 @@ impl Picture {
                 let style = JpegStyle::from_bytes(bytes);
                 if style.as_ref().is_some_and(|style| style.channels > 3) {
                     bail!("{} is a CMYK picture, made for print; save it as RGB first", path.display());
+                }
+                // the decoder makes what is missing grey, and says nothing
+                if read_jpeg(&mut &*bytes, &mut Vec::new()).is_err_and(|error| error.kind() == ErrorKind::UnexpectedEof)
+                {
+                    bail!("{} breaks off in the middle: fetch or copy it once more", path.display());
                 }
                 let decoder = JpegDecoder::new(source).with_context(broken)?;
                 Ok(Self { jpeg: style, ..finish(decoder, format, path).with_context(broken)?? })

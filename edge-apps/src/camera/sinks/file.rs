@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use super::Dropped;
 use super::rotate::Rotate;
+use crate::lock;
 
 /// How many bytes wait to be written at most.
 const MOST_WAITING: usize = 1 << 16;
@@ -214,7 +215,7 @@ pub fn create(aside: &Path) -> io::Result<File> {
 /// # Errors
 /// When another run is writing there.
 pub fn check_left_over(left: &File, path: &Path) -> Result<()> {
-    if let Err(fs::TryLockError::WouldBlock) = left.try_lock() {
+    if lock::is_taken(left) {
         bail!("another run is writing {}; name another output", path.display());
     }
     Ok(())

@@ -66,8 +66,12 @@ impl Sink for Lines {
         Ok(self.records.add(&self.line)?)
     }
 
+    fn is_due(&self) -> bool {
+        self.records.is_due()
+    }
+
     fn keep(&mut self) -> Result<()> {
-        if self.records.is_due() {
+        if self.is_due() {
             return self.records.rotate();
         }
         Ok(self.records.keep()?)

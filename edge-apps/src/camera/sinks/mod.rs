@@ -59,8 +59,18 @@ const KEPT_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub enum Item {
     Row(Arc<Row>),
+    Picture(Arc<Painted>),
+}
+
+/// A painted frame.
+#[derive(Debug)]
+pub struct Painted {
     /// `[S, S, 3]`
-    Picture(Arc<Array3<u8>>),
+    pub pixels: Array3<u8>,
+    /// Height and width of its source's frame.
+    pub frame_px: [usize; 2],
+    /// Frames a second of its source, if that says so.
+    pub fps: Option<f64>,
 }
 
 /// What takes items, one after another.
@@ -69,6 +79,11 @@ trait Sink: Send {
     /// When it is not taken: it is lost, and what was taken before is not, unless the error is [`Dropped`], which counts what
     /// is.
     fn take(&mut self, item: &Item) -> Result<()>;
+
+    /// Whether what was taken is enough for [`Sink::keep`] to begin another file.
+    fn is_due(&self) -> bool {
+        false
+    }
 
     /// Brings what was taken to where the power may go.
     ///
@@ -193,6 +208,8 @@ impl Running {
         let done = sink.finish(succeeded);
         let lost = lost + done.as_ref().err().and_then(Dropped::count_in).unwrap_or(0);
         let done = match done {
+            // what reads it is given nothing twice
+            Ok(()) if lost > 0 && self.output.is_stdout() => Err(anyhow!("{lost} frames could not be written")),
             // given up for what is newer, which is no failure in the middle of a run either
             Err(error) if error.is::<Dropped>() && error.chain().len() == 1 => {
                 log::warn!("{}: {error:#}; {lost} lost in all", self.output);
@@ -258,7 +275,7 @@ fn run(mut sink: Box<dyn Sink>, items: &mpsc::Receiver<Item>, name: &str) -> (Bo
             Err(mpsc::RecvTimeoutError::Timeout) => {}
             Err(mpsc::RecvTimeoutError::Disconnected) => break,
         }
-        if kept.elapsed() >= KEPT_EVERY {
+        if kept.elapsed() >= KEPT_EVERY || sink.is_due() {
             if let Err(error) = sink.keep() {
                 lost += Dropped::count_in(&error).unwrap_or(0);
                 say(&error, lost);

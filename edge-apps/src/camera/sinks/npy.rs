@@ -158,16 +158,20 @@ impl Sink for Npy {
         Ok(())
     }
 
+    fn is_due(&self) -> bool {
+        self.open.as_ref().zip(self.rotate).is_some_and(|(open, rotate)| {
+            let frames = open.frames + open.waiting.frames;
+            let bytes = bytes(frames, &open.shape) + open.line_bytes + open.waiting.lines.len() as u64;
+            rotate.is_due(bytes, open.begun.elapsed())
+        })
+    }
+
     fn keep(&mut self) -> Result<()> {
         let Some(open) = &mut self.open else { return Ok(()) };
         open.write()?;
         open.matrix.sync_data()?;
         open.rows.sync_data()?;
-        let written = bytes(open.frames, &open.shape) + open.line_bytes;
-        if self.rotate.is_some_and(|rotate| rotate.is_due(written, open.begun.elapsed())) {
-            self.end()?;
-        }
-        Ok(())
+        if self.is_due() { self.end() } else { Ok(()) }
     }
 
     fn finish(mut self: Box<Self>, _: bool) -> Result<()> {

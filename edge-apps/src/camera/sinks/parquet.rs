@@ -222,12 +222,15 @@ impl Sink for Parquet {
         })
     }
 
-    fn keep(&mut self) -> Result<()> {
-        let is_due = self.open.as_ref().zip(self.rotate).is_some_and(|(open, rotate)| {
+    fn is_due(&self) -> bool {
+        self.open.as_ref().zip(self.rotate).is_some_and(|(open, rotate)| {
             let bytes = open.writer.bytes_written() + open.writer.in_progress_size() + open.rows.count;
             rotate.is_due(bytes as u64, open.begun.elapsed())
-        });
-        if is_due { self.end() } else { Ok(()) }
+        })
+    }
+
+    fn keep(&mut self) -> Result<()> {
+        if self.is_due() { self.end() } else { Ok(()) }
     }
 
     fn finish(mut self: Box<Self>, _: bool) -> Result<()> {

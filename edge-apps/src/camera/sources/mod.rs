@@ -5,13 +5,11 @@
 //! | `program.rs` | a program's output: cameras and films of other programs |
 //! | `stream.rs` | a stream of bytes into frames: Y4M, MJPEG, raw |
 //! | `film.rs` | a film that is such a stream, with no program |
-//! | `jpeg.rs` | where a JPEG ends |
 //! | `pictures.rs` | a folder's pictures, or one again and again |
 //! | `pattern.rs` | a pattern that moves |
 //! | `v4l2/` | cameras by V4L2, as Linux has them |
 
 mod film;
-mod jpeg;
 mod pattern;
 mod pictures;
 mod program;

@@ -6,8 +6,8 @@ use std::sync::mpsc::{self, Receiver};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::Wanted;
-use super::jpeg::read_jpeg;
 use crate::camera::pixels::{MOST_SIDE, PixelFormat, Range, RawFrame};
+use crate::picture::read_jpeg;
 
 const Y4M: &[u8] = b"YUV4MPEG2";
 const FRAME: &[u8] = b"FRAME";
@@ -94,13 +94,13 @@ fn raw_frames(
 /// # Source
 /// The format's manual page, yuv4mpeg(5); what ffmpeg adds to it, yuv4mpegenc.c.
 fn y4m_frames(mut stream: impl BufRead, give: &mut impl FnMut(RawFrame) -> bool) -> Result<()> {
-    let Y4m { size: [width, height], format, range, .. } = y4m_header(&line(&mut stream)?)?;
+    let Y4m { size: [width, height], format, range, fps } = y4m_header(&line(&mut stream)?)?;
     let bytes = format.bytes(width, height).unwrap_or_default();
     while !stream.fill_buf()?.is_empty() {
         ensure!(line(&mut stream)?.starts_with(FRAME), "a Y4M stream with something else where a frame should begin");
         let mut frame = vec![0; bytes];
         stream.read_exact(&mut frame).map_err(in_the_middle)?;
-        if !give(RawFrame::now(format, width, height, frame).in_range(range)) {
+        if !give(RawFrame::now(format, width, height, frame).in_range(range).at(fps)) {
             break;
         }
     }

@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 
 use super::Args;
+use crate::camera::budget::Budget;
 use crate::camera::pixels::PixelFormat;
 use crate::camera::sinks::{Destination, Output};
 use crate::camera::uri::SourceUri;
@@ -62,10 +63,11 @@ pub fn check(args: &Args) -> Result<()> {
         "--size is for cameras, films and test:, and for exec: with raw frames, which --format says; the others say themselves how large \
          their frames are, so it would do nothing"
     );
-    let has_rate = |source: &SourceUri| !matches!(source, SourceUri::Dir(_));
+    let has_rate = |source: &SourceUri| !matches!(source, SourceUri::Dir(_) | SourceUri::Exec(_));
     ensure!(
         args.fps.is_none() || args.sources.iter().any(has_rate),
-        "--fps is for sources that have a rate; each picture of a dir: is looked at in its turn, so it would do nothing"
+        "--fps is for sources that are asked for a rate; a command's frames come as it gives them, and each picture of a dir: is \
+         looked at in its turn, so it would do nothing"
     );
     let ends = |source: &SourceUri| matches!(source, SourceUri::File(_) | SourceUri::Dir(_) | SourceUri::Exec(_));
     ensure!(
@@ -76,6 +78,12 @@ pub fn check(args: &Args) -> Result<()> {
     ensure!(
         args.format.is_none() || has_command || has_camera,
         "--format is for exec: and v4l2: sources; the others say themselves how their pixels lie, so it would do nothing"
+    );
+    let draws = matches!(args.visible, Budget::Count(_) | Budget::Share(_)) || args.page.serve.is_some();
+    ensure!(
+        draws || args.seed.is_none(),
+        "--seed draws the patches of --visible N or a share; with --visible {} it would do nothing",
+        args.visible
     );
     Ok(())
 }

@@ -1,0 +1,21 @@
+//! Whether another run is at a file.
+
+use std::fs::{File, TryLockError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a lock may stay that nobody means: a program that is just being started has all of ours until it begins.
+const MOST_UNMEANT: Duration = Duration::from_millis(500);
+
+/// Locks a file until it is closed; true where another run has locked it. Some file systems have no locks, which is no reason not to
+/// write there.
+pub fn is_taken(file: &File) -> bool {
+    let start = Instant::now();
+    while let Err(TryLockError::WouldBlock) = file.try_lock() {
+        if start.elapsed() >= MOST_UNMEANT {
+            return true;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    false
+}
