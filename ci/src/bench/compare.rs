@@ -105,7 +105,9 @@ fn samples(path: &Path) -> anyhow::Result<All> {
             Record::Instructions(instructions) => add_instructions(&mut all, &instructions),
         }
     }
-    newest(runs).iter().for_each(|run| add_run(&mut all, run));
+    for run in newest(runs) {
+        add_run(&mut all, &run);
+    }
     Ok(all)
 }
 
@@ -336,7 +338,9 @@ mod tests {
         };
         let all = |runs: Vec<Run>| {
             let mut all = All::new();
-            newest(runs).iter().for_each(|run| add_run(&mut all, run));
+            for run in newest(runs) {
+                add_run(&mut all, &run);
+            }
             all
         };
         let comparison = Comparison::of(&all(vec![of("a", 30.0), of("b", 10.0)]), &all(vec![of("c", 15.0)]));

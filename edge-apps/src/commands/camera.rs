@@ -251,10 +251,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
 
     let stop = Arc::new(AtomicBool::new(false));
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let asked = [&stop, &interrupted].map(Arc::clone);
-    ctrlc::set_handler(move || asked.iter().for_each(|flag| flag.store(true, Ordering::Relaxed)))
-        .context("listening for Ctrl-C")?;
+    let interrupted = listen(&stop)?;
     let mailbox = Arc::new(Mailbox::new(args.sources.len()));
     let names: Vec<String> = args.sources.iter().map(SourceUri::to_string).collect();
     let live = Arc::new(Live::new(args.visible, names.len(), give, paints && bound.is_some()));
@@ -321,6 +318,15 @@ pub fn run(args: &Args) -> Result<()> {
     ended?;
     ensure!(has_looked, "no frame was looked at: {}", report.why_none());
     Ok(())
+}
+
+/// Has Ctrl-C stop the run: what says that it did.
+fn listen(stop: &Arc<AtomicBool>) -> Result<Arc<AtomicBool>> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flags = [stop, &interrupted].map(Arc::clone);
+    ctrlc::set_handler(move || flags.iter().for_each(|flag| flag.store(true, Ordering::Relaxed)))
+        .context("listening for Ctrl-C")?;
+    Ok(interrupted)
 }
 
 /// What chooses of each source's frames.
