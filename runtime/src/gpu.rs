@@ -15,6 +15,7 @@
 //! | `layout.rs` | which values share a buffer |
 //! | `jobs.rs` | what a dispatch does |
 //! | `sequence.rs` | dispatches one after another |
+//! | `indices.rs` | places of patches, on the GPU |
 //! | `plan.rs` | operations to dispatches over buffers |
 //! | `taps.rs` | resizing in fixed point |
 //! | `frames.rs` | a camera's frame to patches, and painted patches to a picture |
@@ -32,6 +33,7 @@ mod engine;
 mod error;
 mod frames;
 mod golden;
+mod indices;
 mod jobs;
 mod kept;
 mod kernels;

@@ -4,9 +4,12 @@ use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
-use image::{ImageFormat, ImageReader, Limits};
+use image::codecs::jpeg::JpegDecoder;
+use image::{DynamicImage, ImageDecoder as _, Limits};
 use ndarray::Array3;
 use yuv::{YuvBiPlanarImage, YuvConversionMode, YuvPackedImage, YuvPlanarImage, YuvRange, YuvStandardMatrix};
+
+use crate::picture::is_too_short;
 
 /// The largest side of a frame, in pixels.
 pub const MOST_SIDE: u32 = 16_384;
@@ -173,12 +176,14 @@ impl RawFrame {
 
 /// Decodes a JPEG that a camera made.
 fn rgb_from_jpeg(bytes: &[u8]) -> Result<Array3<u8>> {
-    let mut reader = ImageReader::with_format(std::io::Cursor::new(bytes), ImageFormat::Jpeg);
+    let broken = "a frame that is no whole JPEG";
+    let mut decoder = JpegDecoder::new(std::io::Cursor::new(bytes)).context(broken)?;
+    ensure!(!is_too_short(bytes.len(), decoder.dimensions()), "{broken}: it has too few bytes for its size");
     let mut limits = Limits::default();
     limits.max_image_width = Some(MOST_SIDE);
     limits.max_image_height = Some(MOST_SIDE);
-    reader.limits(limits);
-    let picture = reader.decode().context("a frame that is no whole JPEG")?.into_rgb8();
+    decoder.set_limits(limits).context(broken)?;
+    let picture = DynamicImage::from_decoder(decoder).context(broken)?.into_rgb8();
     let (width, height) = picture.dimensions();
     Ok(Array3::from_shape_vec((height as usize, width as usize, 3), picture.into_raw())?)
 }
@@ -226,7 +231,7 @@ mod tests {
                     PixelFormat::Mjpeg => {
                         let picture = image::RgbImage::from_pixel(width, height, image::Rgb([red, green, blue]));
                         let mut jpeg = std::io::Cursor::new(Vec::new());
-                        picture.write_to(&mut jpeg, ImageFormat::Jpeg).unwrap();
+                        picture.write_to(&mut jpeg, image::ImageFormat::Jpeg).unwrap();
                         jpeg.into_inner()
                     }
                 };

@@ -45,6 +45,16 @@ pub fn read_jpeg(stream: &mut impl BufRead, jpeg: &mut Vec<u8>) -> io::Result<bo
     }
 }
 
+/// Whether a JPEG has too few bytes for its size, in pixels. A decoder makes grey what is missing, and where a few bytes claim many
+/// pixels, it does so for seconds.
+///
+/// # Source
+/// ITU-T T.81: of each 8×8 pixels there is a code at least, which is a bit at least.
+pub fn is_too_short(bytes: usize, (width, height): (u32, u32)) -> bool {
+    let blocks = u64::from(width) * u64::from(height) / 64;
+    blocks / 8 > bytes as u64
+}
+
 /// Goes on to the bytes after the start of a JPEG; false at the end of the stream.
 fn find_start(stream: &mut impl BufRead) -> io::Result<bool> {
     let mut before = 0;
@@ -155,6 +165,15 @@ mod tests {
             }
             assert!(!read_jpeg(&mut stream, &mut found).unwrap());
         }
+    }
+
+    #[test]
+    fn a_jpeg_of_one_colour_is_long_enough_and_one_that_claims_much_is_not() {
+        let grey = image::GrayImage::from_pixel(4096, 4096, image::Luma([127]));
+        let mut bytes = Cursor::new(Vec::new());
+        grey.write_to(&mut bytes, image::ImageFormat::Jpeg).unwrap();
+        let len = bytes.into_inner().len();
+        assert!(!is_too_short(len, (4096, 4096)) && is_too_short(len, (16_384, 16_384)), "{len}");
     }
 
     #[test]

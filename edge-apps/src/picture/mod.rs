@@ -13,7 +13,7 @@ use ndarray::{Array2, ArrayView2, ArrayView3};
 
 pub use self::format::Format;
 use self::jpeg::JpegStyle;
-pub use self::jpeg_bounds::read_jpeg;
+pub use self::jpeg_bounds::{is_too_short, read_jpeg};
 pub use self::list::list;
 pub use self::write::UNFINISHED;
 

@@ -10,7 +10,7 @@ use image::codecs::webp::WebPDecoder;
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, Limits};
 
-use super::{Format, JpegStyle, Picture, read_jpeg};
+use super::{Format, JpegStyle, Picture, is_too_short, read_jpeg};
 
 /// A picture of more pixels is refused before it is unpacked: a small file can claim any size.
 const MOST_PIXELS: u64 = 100_000_000;
@@ -83,6 +83,14 @@ impl Picture {
                     bail!("{} breaks off in the middle: fetch or copy it once more", path.display());
                 }
                 let decoder = JpegDecoder::new(source).with_context(broken)?;
+                if is_too_short(bytes.len(), decoder.dimensions()) {
+                    let (width, height) = decoder.dimensions();
+                    bail!(
+                        "{} has {} bytes and claims {width}×{height} pixels: it is broken",
+                        path.display(),
+                        bytes.len()
+                    );
+                }
                 Ok(Self { jpeg: style, ..finish(decoder, format, path).with_context(broken)?? })
             }
             Format::Png => {

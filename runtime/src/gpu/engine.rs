@@ -94,7 +94,6 @@ pub(crate) struct Engine {
     next: usize,
     flights: VecDeque<Flight>,
     rows: Vec<f32>,
-    indices: Vec<u32>,
     answer: Answer,
     /// How long a task is waited for.
     pub(super) limit: Duration,
@@ -201,7 +200,6 @@ impl Engine {
             next: 0,
             flights: VecDeque::with_capacity(UNDER_WAY),
             rows: Vec::new(),
-            indices: Vec::new(),
             answer: Answer::default(),
             limit,
             most_frame_bytes: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
@@ -329,14 +327,10 @@ impl Engine {
         let context = &self.shared.context;
         self.plan.sequence.set_visible(context, mask.visible().len());
         if stretch != Stretch::Decode {
-            self.indices.clear();
-            self.indices.extend(mask.visible().iter().map(|&place| place as u32));
-            context.queue.write_buffer(&self.plan.positions, 0, bytemuck::cast_slice(&self.indices));
+            self.plan.positions.set(context, mask.visible().iter().map(|&place| place as u32));
         }
         if stretch != Stretch::Encode {
-            self.indices.clear();
-            self.indices.extend(mask.restore().iter().map(|&place| place as u32));
-            context.queue.write_buffer(&self.plan.restore, 0, bytemuck::cast_slice(&self.indices));
+            self.plan.restore.set(context, mask.restore().iter().map(|&place| place as u32));
         }
         self.rows.clear();
         match task {
@@ -353,7 +347,7 @@ impl Engine {
             Task::Frame(frame, give) => {
                 self.frames.take(context, &self.plan, frame, mask)?;
                 if give.picture() {
-                    self.frames.hide(context, &self.plan, mask, &mut self.indices)?;
+                    self.frames.hide(context, &self.plan, mask)?;
                 }
             }
         }

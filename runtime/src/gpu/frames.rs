@@ -5,6 +5,7 @@ use ndarray::ArrayView3;
 use wgpu::{Buffer, BufferUsages};
 
 use super::context::Context;
+use super::indices::Indices;
 use super::jobs::Job;
 use super::kernels::membrane_invocations;
 use super::plan::Plan;
@@ -41,7 +42,7 @@ struct Front {
 /// Painted patches to a picture.
 #[derive(Debug)]
 struct Back {
-    masked: Buffer,
+    masked: Indices,
     picture: Buffer,
     sequence: Sequence,
 }
@@ -80,21 +81,13 @@ impl Frames {
     }
 
     /// Says what is to be painted.
-    pub(super) fn hide(
-        &mut self,
-        context: &Context,
-        plan: &Plan,
-        mask: &Mask,
-        indices: &mut Vec<u32>,
-    ) -> Result<(), GpuError> {
+    pub(super) fn hide(&mut self, context: &Context, plan: &Plan, mask: &Mask) -> Result<(), GpuError> {
         let back = match self.back.take() {
             Some(back) => back,
             None => Back::new(context, plan, &self.spec, &self.image)?,
         };
         let back = self.back.insert(back);
-        indices.clear();
-        indices.extend(mask.masked().iter().map(|&index| index as u32));
-        context.queue.write_buffer(&back.masked, 0, bytemuck::cast_slice(indices));
+        back.masked.set(context, mask.masked().iter().map(|&place| place as u32));
         back.sequence.set_visible(context, mask.visible().len());
         Ok(())
     }
@@ -149,7 +142,7 @@ impl Front {
             patch_side,
             padding: [0; 2],
         });
-        sequence.push(context, job, &[image, &plan.positions, &plan.patches])?;
+        sequence.push(context, job, &[image, &plan.positions.buffer, &plan.patches])?;
         context.check()?;
         Ok(Self { shape, frame, end: Vec::new(), sequence })
     }
@@ -176,18 +169,18 @@ impl Back {
         let coarser = patch_side.trailing_zeros();
         let cells: usize = (1..=coarser).map(|level| 2 * (side >> level).pow(2)).sum::<usize>() + side * side;
         let cells = context.buffer("cells", 16 * cells as u64, BufferUsages::STORAGE);
-        let masked = context.buffer("masked", 4 * u64::from(places), BufferUsages::STORAGE | BufferUsages::COPY_DST);
+        let masked = Indices::new(context, "masked", places as usize);
         let picture =
             context.buffer("picture", 4 * (side * side) as u64, BufferUsages::STORAGE | BufferUsages::COPY_SRC);
         let (side, patch_side) = (side as u32, patch_side as u32);
         let mut sequence = Sequence::new(context, 3);
         let start = four(spec.mean()).map(|mean| GREY * mean);
         let job = Job::Planes(params::Planes { start, side, patch_side, padding: [0; 2] });
-        sequence.push(context, job, &[image, &plan.restore, &cells])?;
+        sequence.push(context, job, &[image, &plan.restore.buffer, &cells])?;
         if spec.base() == Base::Membrane {
             let params = params::Membrane { side, patch_side, masked: 0, coarser, tolerance: MEMBRANE_TOLERANCE };
             let invocations = membrane_invocations(&context.device.limits());
-            sequence.push(context, Job::Membrane { places, params, invocations }, &[&masked, &cells])?;
+            sequence.push(context, Job::Membrane { places, params, invocations }, &[&masked.buffer, &cells])?;
         }
         let scale = four(spec.std()).map(|std| GREY * std);
         let job = Job::Composite(params::Composite { scale, side, patch_side, padding: [0; 2] });

@@ -4,12 +4,13 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use wgpu::{Buffer, BufferUsages, Device, Features};
+use wgpu::{Buffer, Device, Features};
 
 use super::GpuError;
 use super::compile::Value;
 use super::context::Context;
 use super::engine::Task;
+use super::indices::Indices;
 use super::jobs::Job;
 use super::kernels::{Tile, attention_groups};
 use super::layout::Layout;
@@ -59,11 +60,11 @@ pub(super) struct Plan {
     /// `[N, P·P·3]`
     pub(super) patches: Buffer,
     /// `[N]`
-    pub(super) positions: Buffer,
+    pub(super) positions: Indices,
     /// `[N+1, C]`
     pub(super) tokens: Buffer,
     /// `[L]`
-    pub(super) restore: Buffer,
+    pub(super) restore: Indices,
     /// `[L, P·P·3]`
     pub(super) painted: Option<Buffer>,
 }
@@ -109,14 +110,13 @@ impl Plan {
         }
         let quantized = layout.bytes_slot(&parts);
         let buffers = layout.buffers()?;
-        let [positions, restore] = ["positions", "restore"]
-            .map(|name| context.buffer(name, 4 * most as u64, BufferUsages::STORAGE | BufferUsages::COPY_DST));
+        let [positions, restore] = ["positions", "restore"].map(|name| Indices::new(context, name, most));
         let count: usize = parts.iter().map(|part| part.operations.len()).sum();
         // a layer whose rows are quantized first is two
         let sequence = Sequence::new(context, 2 * count);
         let mut builder = Builder { context, most, choice, quantized: &buffers[quantized], holds: None, sequence };
         let mut starts = Vec::new();
-        for ((part, slots), indices) in parts.iter().zip(&placed).zip([&positions, &restore]) {
+        for ((part, slots), indices) in parts.iter().zip(&placed).zip([&positions.buffer, &restore.buffer]) {
             starts.push(builder.sequence.len());
             builder.holds = None;
             for (at, operation) in part.operations.iter().enumerate() {

@@ -18,6 +18,8 @@ const UNSAID_FPS: f64 = 25.0;
 /// What a film may say: anything else is taken for unsaid.
 const FPS_MIN: f64 = 0.01;
 const FPS_MAX: f64 = 1000.0;
+/// How many bytes of a frame there is room for before a whole one has come: a header may claim any size.
+const UNSEEN_BYTES: usize = 1 << 20;
 /// The most bytes that a line of Y4M may have.
 const MOST_LINE_BYTES: u64 = 1024;
 
@@ -81,9 +83,10 @@ fn raw_frames(
     give: &mut impl FnMut(RawFrame) -> bool,
 ) -> Result<()> {
     let bytes = format.bytes(width, height).context("frames that have no size of their own")?;
+    let mut room = bytes.min(UNSEEN_BYTES);
     while !stream.fill_buf()?.is_empty() {
-        let mut frame = vec![0; bytes];
-        stream.read_exact(&mut frame).map_err(in_the_middle)?;
+        let frame = whole(&mut stream, bytes, room)?;
+        room = bytes;
         if !give(RawFrame::now(format, width, height, frame)) {
             break;
         }
@@ -96,15 +99,26 @@ fn raw_frames(
 fn y4m_frames(mut stream: impl BufRead, give: &mut impl FnMut(RawFrame) -> bool) -> Result<()> {
     let Y4m { size: [width, height], format, range, fps } = y4m_header(&line(&mut stream)?)?;
     let bytes = format.bytes(width, height).unwrap_or_default();
+    let mut room = bytes.min(UNSEEN_BYTES);
     while !stream.fill_buf()?.is_empty() {
         ensure!(line(&mut stream)?.starts_with(FRAME), "a Y4M stream with something else where a frame should begin");
-        let mut frame = vec![0; bytes];
-        stream.read_exact(&mut frame).map_err(in_the_middle)?;
+        let frame = whole(&mut stream, bytes, room)?;
+        room = bytes;
         if !give(RawFrame::now(format, width, height, frame).in_range(range).at(fps)) {
             break;
         }
     }
     Ok(())
+}
+
+/// A frame of so many bytes.
+fn whole(stream: &mut impl BufRead, bytes: usize, room: usize) -> Result<Vec<u8>> {
+    let mut frame = Vec::with_capacity(room);
+    stream.take(bytes as u64).read_to_end(&mut frame)?;
+    if frame.len() < bytes {
+        return Err(in_the_middle(ErrorKind::UnexpectedEof.into()));
+    }
+    Ok(frame)
 }
 
 /// What the first line of a Y4M stream says.
