@@ -19,3 +19,24 @@ pub fn is_taken(file: &File) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_goes_soon_is_waited_for_and_one_that_stays_is_another_run_s() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || File::options().create(true).append(true).open(folder.path().join("a")).unwrap();
+        let held = open();
+        assert!(!is_taken(&held));
+        assert!(is_taken(&open()));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(MOST_UNMEANT / 5);
+                held.unlock().unwrap();
+            });
+            assert!(!is_taken(&open()));
+        });
+    }
+}

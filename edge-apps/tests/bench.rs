@@ -60,6 +60,7 @@ fn what_cannot_be_measured_or_planned_is_refused() {
     place.refuses("bench gone.png", &["gone.png", "check the path"]);
     place.refuses("bench --visible 65", &["has 64 patches"]);
     place.refuses("bench --kernels abacus", &["no kernels of that name", "portable"]);
+    place.refuses("bench --precision f32 --kernels portable", &["--kernels", "would do nothing"]);
     place.refuses("bench --model gone", &["no model `gone`"]);
     place.refuses("info --plan gone.onnx", &["no model `gone.onnx`"]);
     std::fs::write(place.path("words.onnx"), "no graph").unwrap();

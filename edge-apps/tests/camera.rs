@@ -117,6 +117,28 @@ fn what_ends_is_begun_again_if_it_is_to_be() {
 }
 
 #[test]
+fn a_file_ends_at_its_size_and_a_painted_film_has_its_source_s_rate_and_shape() {
+    let place = Place::new();
+    let film = y4m(30);
+    let film =
+        [&b"YUV4MPEG2 W32 H24 F10:1 Cmono\n"[..], &film[film.iter().position(|&byte| byte == b'\n').unwrap() + 1..]];
+    fs::write(place.path("film.y4m"), film.concat()).unwrap();
+    let source = ["--source", "file:film.y4m", "--every-frame"];
+    run(&place, &[&source[..], &["--out", "a.jsonl", "--rotate", "10kB", "--out", "b.npy"]].concat());
+    for (ending, files) in [("a.1.jsonl", "a"), ("b.1.npy", "b")] {
+        let first = fs::metadata(place.path(ending)).unwrap().len();
+        let lines = fs::metadata(place.path("b.1.npy.rows.jsonl")).unwrap().len();
+        let bytes = if files == "b" { first + lines } else { first };
+        // the row that fills a file is in it
+        assert!((10_000..13_000).contains(&bytes), "{ending}: {bytes}");
+    }
+    assert!(place.path("a.2.jsonl").exists() && place.path("b.2.npy").exists());
+    run(&place, &[&source[..], &["--out", "painted.y4m"]].concat());
+    let painted = fs::read(place.path("painted.y4m")).unwrap();
+    assert!(painted.starts_with(b"YUV4MPEG2 W128 H128 F10:1 Ip A4:3 "), "{:?}", &painted[..40]);
+}
+
+#[test]
 #[cfg(unix)]
 fn a_command_s_film_is_read_to_its_end() {
     let place = Place::new();
@@ -380,6 +402,8 @@ fn what_cannot_be_is_refused_before_anything_is_opened() {
         ("--source exec:true --out b.jsonl --size 64x48", &["--size", "would do nothing"]),
         ("--source exec:true --out b.jsonl --format mjpeg --size 64x48", &["--size", "would do nothing"]),
         ("--source dir:. --out b.jsonl --fps 5", &["--fps", "would do nothing"]),
+        ("--source exec:true --out b.jsonl --fps 5", &["--fps", "would do nothing"]),
+        ("--source test: --out b.jsonl --seed 5", &["--seed", "would do nothing"]),
         ("--source test: --out b.jsonl --never 0,0,9999,9999 --frames 1", &["--never"]),
         ("--source image:gone.png --out b.jsonl", &["image:gone.png", "check the path"]),
         ("--source dir:gone --out b.jsonl", &["dir:gone", "no folder"]),

@@ -54,6 +54,13 @@ fn a_picture_that_claims_to_be_enormous() {
     bytes[29..33].copy_from_slice(&crc);
     std::fs::write(place.path("bomb.png"), bytes).unwrap();
     place.refuses("inpaint bomb.png --box 1,1,5,5 -o out.png", &["60000×60000 pixels", "make it smaller"]);
+    place.photograph("a.jpg", 60, 40);
+    let mut bytes = std::fs::read(place.path("a.jpg")).unwrap();
+    // the frame header: 9984×9984 pixels
+    let header = bytes.windows(2).position(|bytes| bytes == [0xff, 0xc0]).unwrap();
+    bytes[header + 5..header + 9].copy_from_slice(&[0x27, 0, 0x27, 0]);
+    std::fs::write(place.path("bomb.jpg"), bytes).unwrap();
+    place.refuses("inpaint bomb.jpg --box 1,1,5,5 -o out.png", &["bomb.jpg", "claims 9984×9984 pixels"]);
 }
 
 #[test]

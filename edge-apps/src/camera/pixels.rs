@@ -254,5 +254,14 @@ mod tests {
                 assert!(refused.is_err(), "{format:?} {width}×{height}");
             }
         }
+        let mut jpeg = std::io::Cursor::new(Vec::new());
+        image::RgbImage::new(8, 8).write_to(&mut jpeg, image::ImageFormat::Jpeg).unwrap();
+        let mut jpeg = jpeg.into_inner();
+        assert!(RawFrame::now(PixelFormat::Mjpeg, 0, 0, jpeg.clone()).to_rgb().is_ok());
+        // height and width, three bytes after the frame header's marker
+        let header = jpeg.windows(2).position(|bytes| bytes == [0xff, 0xc0]).unwrap();
+        jpeg[header + 5..header + 9].copy_from_slice(&[0x40, 0, 0x40, 0]);
+        let refused = RawFrame::now(PixelFormat::Mjpeg, 0, 0, jpeg).to_rgb().unwrap_err();
+        assert!(refused.to_string().contains("too few bytes"), "{refused:#}");
     }
 }

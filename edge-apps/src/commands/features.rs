@@ -113,11 +113,11 @@ struct Report<'a> {
     pictures_per_s: f64,
 }
 
-/// What is said where a run had ended before.
+/// What is said of outputs that were there before.
 #[derive(Debug, Serialize)]
-struct Whole<'a> {
+struct Left<'a> {
     outputs: Vec<Cow<'a, str>>,
-    is_whole: bool,
+    existed: bool,
 }
 
 /// A picture without a row.
@@ -135,7 +135,7 @@ pub fn run(args: &Args) -> Result<()> {
         && !Part::is_there(&args.output)
         && kind.outputs(&args.output).iter().all(|output| output.exists())
     {
-        return say_whole(args, kind);
+        return say_left(args, kind);
     }
     check_outputs(args, kind)?;
     let inputs = args.shard.of(inputs(&args.images)?)?;
@@ -217,14 +217,14 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Says that there is nothing to go on with.
-fn say_whole(args: &Args, kind: Kind) -> Result<()> {
+/// Says that there is nothing to go on with: what is in an output, and by which arguments, it does not say itself.
+fn say_left(args: &Args, kind: Kind) -> Result<()> {
     if args.json {
         let outputs = kind.outputs(&args.output);
         let outputs = outputs.iter().map(|output| output.to_string_lossy()).collect();
-        println!("{}", serde_json::to_string_pretty(&Whole { outputs, is_whole: true })?);
+        println!("{}", serde_json::to_string_pretty(&Left { outputs, existed: true })?);
     } else {
-        println!("{} is whole; --force computes it anew", args.output.display());
+        println!("{} is there already, and left as it is; --force computes it anew", args.output.display());
     }
     Ok(())
 }
