@@ -10,6 +10,7 @@
 //! | `kernels.rs` | the shaders, their constants and bindings |
 //! | `params.rs` | the shaders' parameters, field by field |
 //! | `compile.rs` | a fused graph to operations over values |
+//! | `blocks.rs` | transformer blocks in one operation each |
 //! | `weights.rs` | weights in the shaders' order |
 //! | `loaded.rs` | a part's operations, their weights on the GPU |
 //! | `layout.rs` | which values share a buffer |
@@ -17,6 +18,7 @@
 //! | `sequence.rs` | dispatches one after another |
 //! | `indices.rs` | places of patches, on the GPU |
 //! | `plan.rs` | operations to dispatches over buffers |
+//! | `uploads.rs` | what goes to the GPU with each frame |
 //! | `taps.rs` | resizing in fixed point |
 //! | `frames.rs` | a camera's frame to patches, and painted patches to a picture |
 //! | `engine.rs` | tasks through the dispatches |
@@ -27,6 +29,7 @@
 //! | `error.rs` | what can go wrong |
 
 mod adapters;
+mod blocks;
 mod compile;
 mod context;
 mod engine;
@@ -47,6 +50,7 @@ mod taps;
 #[cfg(test)]
 mod tests;
 mod tuner;
+mod uploads;
 mod weights;
 
 pub use adapters::{Adapter, adapters};

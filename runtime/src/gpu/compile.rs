@@ -4,6 +4,7 @@ use glimpse_models::onnx::{Bytes, NodeProto};
 use glimpse_models::{ModelSpec, Part};
 
 use super::GpuError;
+use super::blocks::Block;
 use crate::fuse::{self, Attention, LayerNorm, Linear, Made, Operator, Patterns, Values, input, output, placeholder};
 
 /// Values that a kernel reads and writes together: widths are multiples of it.
@@ -43,6 +44,8 @@ pub(super) enum Kind {
     },
     LayerNorm(LayerNorm),
     Attention(Attention),
+    /// What [`blocks::whole`](super::blocks::whole) makes of seven.
+    Block(Box<Block>),
     /// Positions, then the class token: `[places + 1, width]`.
     Place {
         table: Vec<f32>,

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use wgpu::{
-    Buffer, BufferDescriptor, BufferUsages, ComputePipeline, Device, DeviceDescriptor, Features, Limits, PollType,
-    Queue, SubmissionIndex,
+    Buffer, BufferDescriptor, BufferUsages, CommandEncoder, CommandEncoderDescriptor, ComputePipeline, Device,
+    DeviceDescriptor, Features, Limits, PollType, Queue, SubmissionIndex,
 };
 
 use super::GpuError;
@@ -88,7 +88,7 @@ impl Context {
             opened.map_err(|error| GpuError::Closed { adapter: described.name.clone(), reason: error.to_string() })?;
         let trouble = Trouble::default();
         let kept = trouble.clone();
-        device.on_uncaptured_error(Arc::new(move |error| kept.add(of_wgpu(error))));
+        device.on_uncaptured_error(Arc::new(move |error| kept.add(error.into())));
         let kept = trouble.clone();
         device.set_device_lost_callback(move |reason, message| {
             let reason = if message.is_empty() { format!("{reason:?}") } else { message };
@@ -118,7 +118,7 @@ impl Context {
     /// Has wgpu say that something went wrong.
     #[cfg(test)]
     pub(super) fn fail(&self, error: wgpu::Error) {
-        self.trouble.add(of_wgpu(error));
+        self.trouble.add(error.into());
     }
 
     /// Waits until what was submitted is done.
@@ -131,9 +131,14 @@ impl Context {
         })
     }
 
-    /// A kernel, compiled once.
-    pub(super) fn pipeline(&self, kernel: Kernel) -> Result<ComputePipeline, GpuError> {
-        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).get(self, kernel)
+    /// Takes commands that are submitted together.
+    pub(super) fn encoder(&self) -> CommandEncoder {
+        self.device.create_command_encoder(&CommandEncoderDescriptor { label: None })
+    }
+
+    /// Kernels, each compiled once.
+    pub(super) fn pipelines(&self, kernels: &[Kernel]) -> Result<Vec<ComputePipeline>, GpuError> {
+        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).get(&self.device, kernels)
     }
 
     /// An empty buffer.
@@ -159,10 +164,11 @@ impl Context {
     }
 }
 
-/// What wgpu says, in our words.
-fn of_wgpu(error: wgpu::Error) -> GpuError {
-    match error {
-        wgpu::Error::OutOfMemory { source } => GpuError::Memory { reason: source.to_string() },
-        other => GpuError::Refused { reason: other.to_string() },
+impl From<wgpu::Error> for GpuError {
+    fn from(error: wgpu::Error) -> Self {
+        match error {
+            wgpu::Error::OutOfMemory { source } => Self::Memory { reason: source.to_string() },
+            other => Self::Refused { reason: other.to_string() },
+        }
     }
 }

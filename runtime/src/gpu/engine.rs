@@ -9,17 +9,19 @@ use std::time::Duration;
 
 use glimpse_models::{Bundle, ModelSpec, Part, Precision};
 use ndarray::{ArrayView2, ArrayView3};
-use wgpu::{Buffer, BufferUsages, CommandEncoderDescriptor, ComputePassDescriptor, MapMode, SubmissionIndex};
+use wgpu::{Buffer, BufferUsages, CommandEncoder, ComputePassDescriptor, MapMode, SubmissionIndex};
 
 use super::adapters::Adapter;
 use super::compile::Program;
 use super::context::{Context, Level};
 use super::frames::Frames;
+use super::kernels::Kernel;
 use super::loaded::Loaded;
-use super::plan::{Choice, Plan, Stretch};
+use super::plan::{Choice, Draft, Plan, Stretch};
 use super::sequence::Sequence;
+use super::uploads::Uploads;
 use super::weights::Product;
-use super::{GpuError, golden, kept, tuner};
+use super::{GpuError, blocks, golden, kept, tuner};
 use crate::{Give, Mask, Step, Stream};
 
 /// Tasks that may be under way at a time.
@@ -93,6 +95,7 @@ pub(crate) struct Engine {
     staging: [Buffer; UNDER_WAY],
     next: usize,
     flights: VecDeque<Flight>,
+    uploads: Uploads,
     rows: Vec<f32>,
     answer: Answer,
     /// How long a task is waited for.
@@ -129,16 +132,26 @@ struct Parts {
 
 impl Parts {
     /// Moves a bundle's weights to a GPU.
-    fn load(bundle: &Bundle, form: Precision, context: &Context, product: Product) -> Result<Self, GpuError> {
-        let load = |part| {
+    fn load(bundle: &Bundle, form: Precision, context: &Context, choice: Choice) -> Result<Self, GpuError> {
+        let load = |part| -> Result<_, GpuError> {
             let missing = || GpuError::Graph { part, reason: format!("the bundle has no {form} form of it") };
             let onnx = bundle.graph(part, form).ok_or_else(missing)?;
-            let program = Program::compile(part, bundle.spec(), onnx)?;
-            Ok(Arc::new(Loaded::new(context, program, product)?))
+            let mut program = Program::compile(part, bundle.spec(), onnx)?;
+            if choice.blocks {
+                let none =
+                    || GpuError::Graph { part, reason: "it has no transformer blocks of a known kind".to_owned() };
+                program = blocks::whole(program).ok_or_else(none)?;
+            }
+            Ok(Arc::new(Loaded::new(context, program, choice.product)?))
         };
         let encoder = load(Part::Encoder)?;
         let decoder = bundle.spec().decoder().map(|_| load(Part::Decoder)).transpose()?;
         Ok(Self { encoder, decoder })
+    }
+
+    /// Their plan, for any number of visible patches.
+    fn draft(&self, context: &Context, choice: Choice, spec: &ModelSpec) -> Result<Draft, GpuError> {
+        Draft::new(context, [Some(&self.encoder), self.decoder.as_ref()], choice, spec.grid().len())
     }
 }
 
@@ -155,25 +168,35 @@ impl Engine {
         };
         let context = Arc::new(context?);
         // weights once for each kind of product, however many tiles are tried
-        let known: RefCell<Vec<(Product, Parts)>> = RefCell::default();
+        let known: RefCell<Vec<((Product, bool), Parts)>> = RefCell::default();
+        let parts_for = |choice: Choice| -> Result<Parts, GpuError> {
+            let kind = (choice.product, choice.blocks);
+            let there = known.borrow().iter().find(|(of, _)| *of == kind).map(|(_, parts)| parts.clone());
+            if let Some(parts) = there {
+                return Ok(parts);
+            }
+            let parts = Parts::load(bundle, form, &context, choice)?;
+            known.borrow_mut().push((kind, parts.clone()));
+            Ok(parts)
+        };
+        let prepare = |choices: &[Choice]| {
+            let draft = |&choice: &Choice| parts_for(choice)?.draft(&context, choice, bundle.spec());
+            // what does not run says so when it is tried
+            let drafts: Vec<Draft> = choices.iter().filter_map(|choice| draft(choice).ok()).collect();
+            let kernels: Vec<Kernel> = drafts.iter().flat_map(Draft::kernels).collect();
+            let _ = context.pipelines(&kernels);
+            context.forget();
+        };
         let make = |choice: Choice| {
-            let product = choice.product;
-            let there = known.borrow().iter().find(|(of, _)| *of == product).map(|(_, parts)| parts.clone());
-            let parts = if let Some(parts) = there {
-                parts
-            } else {
-                let parts = Parts::load(bundle, form, &context, product)?;
-                known.borrow_mut().push((product, parts.clone()));
-                parts
-            };
+            let parts = parts_for(choice)?;
             let (context, spec) = (Arc::clone(&context), *bundle.spec());
             let mut engine = Self::of(Arc::new(Shared { context, parts, choice, form, spec }), settings.limit)?;
-            golden::check(bundle, form, product, &mut engine)?;
+            golden::check(bundle, form, choice.product, &mut engine)?;
             Ok(engine)
         };
         match settings.choice {
             Some(choice) => make(choice),
-            None => tuner::fastest(bundle, form, &context, settings, make),
+            None => tuner::fastest(bundle, form, &context, settings, prepare, make),
         }
     }
 
@@ -184,14 +207,15 @@ impl Engine {
 
     fn of(shared: Arc<Shared>, limit: Duration) -> Result<Self, GpuError> {
         let (context, spec) = (&shared.context, &shared.spec);
-        let parts = [Some(&shared.parts.encoder), shared.parts.decoder.as_ref()];
-        let plan = Plan::new(context, parts, shared.choice, spec.grid().len())?;
+        let plan = shared.parts.draft(context, shared.choice, spec)?.plan(context)?;
         let frames = Frames::new(context, spec);
         let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
         let most = shared.bytes(spec.grid().len()).iter().sum::<usize>() as u64;
         let staging = std::array::from_fn(|_| context.buffer("staging", most, usage));
         context.check()?;
         let limits = context.device.limits();
+        let patches = (spec.grid().len() * spec.grid().patch_len() * size_of::<f32>()) as u64;
+        let uploads = Uploads::new(&context.device, patches);
         Ok(Self {
             shared,
             plan,
@@ -199,6 +223,7 @@ impl Engine {
             staging,
             next: 0,
             flights: VecDeque::with_capacity(UNDER_WAY),
+            uploads,
             rows: Vec::new(),
             answer: Answer::default(),
             limit,
@@ -277,7 +302,8 @@ impl Engine {
 
     fn begin(&mut self, task: Task, mask: &Mask) -> Result<(), GpuError> {
         self.context().check()?;
-        self.upload(task, mask)?;
+        let mut encoder = self.context().encoder();
+        self.upload(&mut encoder, task, mask)?;
         let [tokens, painted, picture] = self.shared.bytes(mask.visible().len());
         let bytes = match task {
             Task::Encode(_) | Task::Frame(_, Give::Tokens) => [tokens, 0, 0],
@@ -286,7 +312,6 @@ impl Engine {
             Task::Frame(_, Give::Both) => [tokens, 0, picture],
         };
         let context = &self.shared.context;
-        let mut encoder = context.device.create_command_encoder(&CommandEncoderDescriptor { label: None });
         let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor { label: None, timestamp_writes: None });
         for (sequence, range) in self.sequences(task) {
             sequence.record(&mut pass, range);
@@ -301,7 +326,9 @@ impl Engine {
             }
             at += bytes;
         }
+        self.uploads.finish();
         let submission = context.queue.submit([encoder.finish()]);
+        self.uploads.recall();
         staging.slice(..at as u64).map_async(MapMode::Read, |_| ());
         self.flights.push_back(Flight { staging: self.next, bytes, submission });
         self.next = (self.next + 1) % UNDER_WAY;
@@ -322,7 +349,7 @@ impl Engine {
     }
 
     /// Takes to the GPU what a task reads.
-    pub(super) fn upload(&mut self, task: Task, mask: &Mask) -> Result<(), GpuError> {
+    pub(super) fn upload(&mut self, encoder: &mut CommandEncoder, task: Task, mask: &Mask) -> Result<(), GpuError> {
         let stretch = Stretch::of(task);
         let context = &self.shared.context;
         self.plan.sequence.set_visible(context, mask.visible().len());
@@ -338,20 +365,27 @@ impl Engine {
                 for &index in mask.visible() {
                     self.rows.extend(patches.row(index));
                 }
-                context.queue.write_buffer(&self.plan.patches, 0, bytemuck::cast_slice(&self.rows));
+                self.uploads.write(encoder, &self.plan.patches, bytemuck::cast_slice(&self.rows))?;
             }
             Task::Decode(tokens) => {
                 self.rows.extend(tokens);
-                context.queue.write_buffer(&self.plan.tokens, 0, bytemuck::cast_slice(&self.rows));
+                self.uploads.write(encoder, &self.plan.tokens, bytemuck::cast_slice(&self.rows))?;
             }
             Task::Frame(frame, give) => {
-                self.frames.take(context, &self.plan, frame, mask)?;
+                self.frames.take(context, &self.plan, (&mut self.uploads, encoder), frame, mask)?;
                 if give.picture() {
                     self.frames.hide(context, &self.plan, mask)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Submits what [`Engine::upload`] recorded, and no more.
+    pub(super) fn submit_alone(&mut self, encoder: CommandEncoder) {
+        self.uploads.finish();
+        self.shared.context.queue.submit([encoder.finish()]);
+        self.uploads.recall();
     }
 
     /// Waits for the task that was begun first.

@@ -2,7 +2,7 @@
 
 use glimpse_models::{Base, ModelSpec};
 use ndarray::ArrayView3;
-use wgpu::{Buffer, BufferUsages};
+use wgpu::{Buffer, BufferUsages, CommandEncoder};
 
 use super::context::Context;
 use super::indices::Indices;
@@ -11,6 +11,7 @@ use super::kernels::membrane_invocations;
 use super::plan::Plan;
 use super::sequence::Sequence;
 use super::taps::Taps;
+use super::uploads::Uploads;
 use super::{GpuError, params};
 use crate::Mask;
 
@@ -34,8 +35,6 @@ struct Front {
     /// Height, width, bytes of a pixel.
     shape: [usize; 3],
     frame: Buffer,
-    /// Bytes that end in the middle of a word.
-    end: Vec<u8>,
     sequence: Sequence,
 }
 
@@ -65,6 +64,7 @@ impl Frames {
         &mut self,
         context: &Context,
         plan: &Plan,
+        (uploads, encoder): (&mut Uploads, &mut CommandEncoder),
         frame: ArrayView3<u8>,
         mask: &Mask,
     ) -> Result<(), GpuError> {
@@ -75,7 +75,7 @@ impl Frames {
         };
         let front = self.front.insert(front);
         let frame = frame.as_standard_layout();
-        front.write(context, frame.as_slice().unwrap_or_default());
+        uploads.write(encoder, &front.frame, frame.as_slice().unwrap_or_default())?;
         front.sequence.set_visible(context, mask.visible().len());
         Ok(())
     }
@@ -116,47 +116,39 @@ impl Front {
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST;
         let frame = context.buffer("frame", (height * width * channels).next_multiple_of(4) as u64, usage);
         let columns = context.buffer("columns", 4 * (side * width) as u64, BufferUsages::STORAGE);
-        let mut sequence = Sequence::new(context, 3);
-        for (along_rows, source, from, to, channels) in
-            [(0, height, &frame, &columns, channels as u32), (1, width, &columns, image, 4)]
-        {
-            let taps = Taps::new(source, side);
-            let table = context.constant("taps", bytemuck::cast_slice(&taps.table))?;
+        let taps = [height, width].map(|source| Taps::new(source, side));
+        let table = |taps: &Taps| context.constant("taps", bytemuck::cast_slice(&taps.table));
+        let tables = [table(&taps[0])?, table(&taps[1])?];
+        let resize = |along_rows: usize, source, from, to, channels| {
+            let taps = &taps[along_rows];
             let job = Job::Resize(params::Resize {
                 width: if along_rows == 0 { width } else { side } as u32,
                 height: side as u32,
                 source_width: width as u32,
                 source: source as u32,
-                along_rows,
+                along_rows: along_rows as u32,
                 taps: taps.count as u32,
                 shift: taps.shift,
                 channels,
             });
-            sequence.push(context, job, &[from, &table, to])?;
-        }
+            (job, vec![from, &tables[along_rows], to])
+        };
         let (mean, std) = (four(spec.mean()), four(spec.std()));
-        let job = Job::Patchify(params::Patchify {
+        let patchify = Job::Patchify(params::Patchify {
             scale: std.map(|std| 1.0 / (GREY * std)),
             offset: [0, 1, 2, 3].map(|channel| -mean[channel] / std[channel]),
             side: side as u32,
             patch_side,
             padding: [0; 2],
         });
-        sequence.push(context, job, &[image, &plan.positions.buffer, &plan.patches])?;
+        let jobs = [
+            resize(0, height, &frame, &columns, channels as u32),
+            resize(1, width, &columns, image, 4),
+            (patchify, vec![image, &plan.positions.buffer, &plan.patches]),
+        ];
+        let sequence = Sequence::new(context, &jobs)?;
         context.check()?;
-        Ok(Self { shape, frame, end: Vec::new(), sequence })
-    }
-
-    fn write(&mut self, context: &Context, bytes: &[u8]) {
-        // whole words can be written, and no others
-        let (words, end) = bytes.split_at(bytes.len() / 4 * 4);
-        context.queue.write_buffer(&self.frame, 0, words);
-        if !end.is_empty() {
-            self.end.clear();
-            self.end.extend(end);
-            self.end.resize(4, 0);
-            context.queue.write_buffer(&self.frame, words.len() as u64, &self.end);
-        }
+        Ok(Self { shape, frame, sequence })
     }
 }
 
@@ -173,18 +165,18 @@ impl Back {
         let picture =
             context.buffer("picture", 4 * (side * side) as u64, BufferUsages::STORAGE | BufferUsages::COPY_SRC);
         let (side, patch_side) = (side as u32, patch_side as u32);
-        let mut sequence = Sequence::new(context, 3);
         let start = four(spec.mean()).map(|mean| GREY * mean);
-        let job = Job::Planes(params::Planes { start, side, patch_side, padding: [0; 2] });
-        sequence.push(context, job, &[image, &plan.restore.buffer, &cells])?;
+        let planes = Job::Planes(params::Planes { start, side, patch_side, padding: [0; 2] });
+        let mut jobs = vec![(planes, vec![image, &plan.restore.buffer, &cells])];
         if spec.base() == Base::Membrane {
             let params = params::Membrane { side, patch_side, masked: 0, coarser, tolerance: MEMBRANE_TOLERANCE };
             let invocations = membrane_invocations(&context.device.limits());
-            sequence.push(context, Job::Membrane { places, params, invocations }, &[&masked.buffer, &cells])?;
+            jobs.push((Job::Membrane { places, params, invocations }, vec![&masked.buffer, &cells]));
         }
         let scale = four(spec.std()).map(|std| GREY * std);
-        let job = Job::Composite(params::Composite { scale, side, patch_side, padding: [0; 2] });
-        sequence.push(context, job, &[&cells, painted, &picture])?;
+        let composite = Job::Composite(params::Composite { scale, side, patch_side, padding: [0; 2] });
+        jobs.push((composite, vec![&cells, painted, &picture]));
+        let sequence = Sequence::new(context, &jobs)?;
         context.check()?;
         Ok(Self { masked, picture, sequence })
     }

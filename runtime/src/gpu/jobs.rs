@@ -3,7 +3,7 @@
 use bytemuck::bytes_of;
 
 use super::compile::Rows;
-use super::kernels::{Kernel, Tile};
+use super::kernels::{BlockShape, Kernel, Tile};
 use super::params;
 use super::weights::Product;
 
@@ -11,6 +11,9 @@ use super::weights::Product;
 pub(super) const LINE: u32 = 64;
 /// Queries of a workgroup of `attention`.
 pub(super) const QUERIES: u32 = 16;
+
+/// Rows of a workgroup of `transformer_block`.
+pub(super) const BLOCK_ROWS: u32 = 4;
 
 /// Workgroups of `copy` side by side.
 const COPY_ROW: u32 = 1 << 10;
@@ -58,6 +61,15 @@ pub(super) enum Job {
         /// Groups of invocations that share a head's keys.
         groups: u32,
     },
+    /// The rest of a transformer block, and how the next one begins, as the parameters say.
+    Block {
+        rows: Rows,
+        shape: BlockShape,
+        product: Product,
+        /// The most tokens.
+        most: u32,
+        params: params::Block,
+    },
     Place {
         rows: Rows,
         width: u32,
@@ -96,6 +108,7 @@ impl Job {
             Self::LayerNorm { subgroups, .. } => Kernel::LayerNorm { subgroups },
             Self::LayerNormInt8 { subgroups, .. } => Kernel::LayerNormInt8 { subgroups },
             Self::Attention { head_width, groups, .. } => Kernel::Attention { parts: head_width / 16, groups },
+            Self::Block { shape, product, most, .. } => Kernel::Block { shape, product, tokens: most },
             Self::Place { .. } => Kernel::Place,
             Self::Restore { .. } => Kernel::Restore,
             Self::Resize(_) => Kernel::Resize,
@@ -122,6 +135,7 @@ impl Job {
             Self::Attention { rows, heads, scale, .. } => {
                 bytes_of(&params::Attention { tokens: count(rows), heads, scale }).to_vec()
             }
+            Self::Block { rows, params, .. } => bytes_of(&params::Block { tokens: count(rows), ..params }).to_vec(),
             Self::Place { rows, width, places } => {
                 bytes_of(&params::Place { rows: count(rows), width, places }).to_vec()
             }
@@ -147,6 +161,7 @@ impl Job {
                 [count(rows), 1, 1]
             }
             Self::Attention { rows, heads, .. } => [count(rows).div_ceil(QUERIES), heads, 1],
+            Self::Block { rows, .. } => [count(rows).div_ceil(BLOCK_ROWS), 1, 1],
             Self::Place { rows, width, .. } | Self::Restore { rows, width } => {
                 [(width / 4).div_ceil(LINE), count(rows), 1]
             }
@@ -170,6 +185,12 @@ impl Job {
             Self::Attention { rows, heads, head_width, .. } => {
                 2 * count(rows).pow(2) * u64::from(heads) * u64::from(head_width)
             }
+            Self::Block { rows, shape, params, .. } => {
+                let [rest, lead] = shape.weights();
+                let layers = u64::from(params.rest) * rest + u64::from(params.lead) * lead;
+                let keys = u64::from(params.rest) * 2 * count(rows) * u64::from(shape.width);
+                count(rows) * (layers + keys)
+            }
             _ => 0,
         }
     }
@@ -180,11 +201,8 @@ impl Job {
         let square = |side: u32| u64::from(side) * u64::from(side);
         match self {
             Self::Linear { product, rows, inputs, outputs, finish, .. } => {
-                let (value_bytes, weight_bytes) = match product {
-                    Product::Wide(form) => (4, [4, 2, 1][form as usize]),
-                    Product::Half => (4, 2),
-                    Product::Bytes => (1, 1),
-                };
+                let value_bytes = if product == Product::Bytes { 1 } else { 4 };
+                let weight_bytes = product.weight_bytes();
                 let passes = 1 + u64::from(finish & params::RESIDUAL != 0);
                 value_bytes * area(rows, inputs)
                     + weight_bytes * u64::from(inputs) * u64::from(outputs)
@@ -193,6 +211,13 @@ impl Job {
             Self::Quantize { rows, width, .. } | Self::LayerNormInt8 { rows, width, .. } => 5 * area(rows, width),
             Self::LayerNorm { rows, width, .. } => 8 * area(rows, width),
             Self::Attention { rows, heads, head_width, .. } => 16 * area(rows, heads * head_width),
+            Self::Block { rows, shape, product, params, .. } => {
+                let [rest, lead] = shape.weights();
+                let layers = u64::from(params.rest) * rest + u64::from(params.lead) * lead;
+                // x to and fro, and queries, keys and values each way
+                product.weight_bytes() * layers
+                    + 4 * (2 + 3 * u64::from(params.rest + params.lead)) * area(rows, shape.width)
+            }
             Self::Place { rows, width, .. } | Self::Restore { rows, width } => 12 * area(rows, width),
             Self::Resize(params::Resize { width, height, source_width, source, along_rows, channels, .. }) => {
                 let source_height = if along_rows == 0 { source } else { height };

@@ -1,15 +1,16 @@
 //! The shaders, their constants and bindings.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::thread;
 
 use wgpu::{
-    ComputePipeline, ComputePipelineDescriptor, Limits, PipelineCompilationOptions, ShaderModule,
+    ComputePipeline, ComputePipelineDescriptor, Device, ErrorFilter, Limits, PipelineCompilationOptions,
     ShaderModuleDescriptor, ShaderSource,
 };
 
 use super::GpuError;
-use super::context::Context;
 use super::jobs::{QUERIES, linear_groups};
+use super::weights::Product;
 
 /// A shader on disk.
 #[derive(Debug, Clone, Copy)]
@@ -90,6 +91,32 @@ pub(super) fn membrane_invocations(limits: &Limits) -> u32 {
     if most >= 1024 { 1024 } else { 256 }
 }
 
+/// Sizes of a transformer block that is one dispatch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct BlockShape {
+    pub(super) width: u32,
+    pub(super) heads: u32,
+    /// Values of a row between the two layers of the block's perceptron.
+    pub(super) hidden: u32,
+}
+
+impl BlockShape {
+    /// Weights of the layers behind queries, keys and values, and of the one that makes these.
+    pub(super) const fn weights(self) -> [u64; 2] {
+        let (width, hidden) = (self.width as u64, self.hidden as u64);
+        [width * (width + 2 * hidden), 3 * width * width]
+    }
+
+    /// Whether a GPU has place for it: invocations that make four values each, a tile of them and one to exchange, bytes of them,
+    /// scores of so many tokens, and sums over rows.
+    pub(super) fn fits(self, tokens: u32, limits: &Limits) -> bool {
+        let Self { width, heads, .. } = self;
+        let bytes = VECTOR * (2 * width + width / 4 + heads * tokens + width / 2);
+        width <= limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x)
+            && bytes <= limits.max_compute_workgroup_storage_size
+    }
+}
+
 /// A shader with its constants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Kernel {
@@ -118,6 +145,12 @@ pub(super) enum Kernel {
         parts: u32,
         groups: u32,
     },
+    /// A transformer block for up to so many tokens.
+    Block {
+        shape: BlockShape,
+        product: Product,
+        tokens: u32,
+    },
     Place,
     Restore,
     Resize,
@@ -144,6 +177,8 @@ impl Kernel {
             Self::LayerNormInt8 { subgroups: false } => shader!("layer_norm_int8"),
             Self::LayerNormInt8 { subgroups: true } => shader!("layer_norm_int8_subgroups"),
             Self::Attention { .. } => shader!("attention"),
+            Self::Block { product: Product::Bytes, .. } => shader!("transformer_block_int8"),
+            Self::Block { .. } => shader!("transformer_block"),
             Self::Place => shader!("place"),
             Self::Restore => shader!("restore"),
             Self::Resize => shader!("resize"),
@@ -166,6 +201,14 @@ impl Kernel {
                 vec![("SIDE", f64::from(side)), ("SPLIT", f64::from(split))]
             }
             Self::Attention { parts, groups } => vec![("PARTS", f64::from(parts)), ("GROUPS", f64::from(groups))],
+            Self::Block { shape: BlockShape { width, heads, hidden }, product, tokens } => {
+                let form = match product {
+                    Product::Wide(form) => Some(("FORM", f64::from(form as u32))),
+                    Product::Half | Product::Bytes => None,
+                };
+                let sizes = [("WIDTH", width), ("HEADS", heads), ("HIDDEN", hidden), ("TOKENS", tokens)];
+                sizes.map(|(name, size)| (name, f64::from(size))).into_iter().chain(form).collect()
+            }
             Self::Membrane { invocations } => vec![("INVOCATIONS", f64::from(invocations))],
             _ => Vec::new(),
         }
@@ -174,38 +217,56 @@ impl Kernel {
 
 /// Kernels as a GPU runs them, each compiled once.
 #[derive(Debug, Default)]
-pub(super) struct Pipelines {
-    modules: HashMap<&'static str, ShaderModule>,
-    pipelines: HashMap<Kernel, ComputePipeline>,
-}
+pub(super) struct Pipelines(HashMap<Kernel, ComputePipeline>);
 
 impl Pipelines {
-    /// A kernel's pipeline.
-    pub(super) fn get(&mut self, context: &Context, kernel: Kernel) -> Result<ComputePipeline, GpuError> {
-        if let Some(pipeline) = self.pipelines.get(&kernel) {
-            return Ok(pipeline.clone());
+    /// Kernels' pipelines. Those that are new are compiled side by side: it is what a start waits for.
+    ///
+    /// # Errors
+    /// What the driver says of one that it refuses.
+    pub(super) fn get(&mut self, device: &Device, kernels: &[Kernel]) -> Result<Vec<ComputePipeline>, GpuError> {
+        let unknown: HashSet<Kernel> = kernels.iter().filter(|kernel| !self.0.contains_key(kernel)).copied().collect();
+        let compiled: Vec<Result<(Kernel, ComputePipeline), GpuError>> = thread::scope(|scope| {
+            let compile = |kernel: Kernel| scope.spawn(move || Ok((kernel, compile(device, kernel)?)));
+            let threads: Vec<_> = unknown.into_iter().map(compile).collect();
+            let broken = || GpuError::Refused { reason: "its driver broke off compiling a shader".to_owned() };
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(broken()))).collect()
+        });
+        let mut refused = None;
+        for result in compiled {
+            match result {
+                Ok((kernel, pipeline)) => drop(self.0.insert(kernel, pipeline)),
+                Err(error) => refused = Some(error),
+            }
         }
-        let shader = kernel.shader();
-        let name = shader.name;
-        let module = self.modules.entry(name).or_insert_with(|| {
-            let source = ShaderSource::Wgsl(shader.for_naga().into());
-            context.device.create_shader_module(ShaderModuleDescriptor { label: Some(name), source })
-        });
-        let constants = kernel.constants();
-        let pipeline = context.device.create_compute_pipeline(&ComputePipelineDescriptor {
-            label: Some(name),
-            layout: None,
-            module,
-            entry_point: Some(name),
-            // what a kernel reads of workgroup memory it has written
-            compilation_options: PipelineCompilationOptions {
-                constants: &constants,
-                zero_initialize_workgroup_memory: false,
-            },
-            cache: None,
-        });
-        context.check()?;
-        self.pipelines.insert(kernel, pipeline.clone());
-        Ok(pipeline)
+        let known: Option<Vec<ComputePipeline>> = kernels.iter().map(|kernel| self.0.get(kernel).cloned()).collect();
+        let lost = || GpuError::Refused { reason: "it gave no pipeline".to_owned() };
+        known.ok_or_else(|| refused.unwrap_or_else(lost))
     }
+}
+
+/// Compiles a kernel.
+fn compile(device: &Device, kernel: Kernel) -> Result<ComputePipeline, GpuError> {
+    let Shader { name, .. } = kernel.shader();
+    // what goes wrong with one is no other's trouble
+    let scopes = [ErrorFilter::OutOfMemory, ErrorFilter::Internal, ErrorFilter::Validation]
+        .map(|filter| device.push_error_scope(filter));
+    let source = ShaderSource::Wgsl(kernel.shader().for_naga().into());
+    let module = device.create_shader_module(ShaderModuleDescriptor { label: Some(name), source });
+    let pipeline = device.create_compute_pipeline(&ComputePipelineDescriptor {
+        label: Some(name),
+        layout: None,
+        module: &module,
+        entry_point: Some(name),
+        // what a kernel reads of workgroup memory it has written
+        compilation_options: PipelineCompilationOptions {
+            constants: &kernel.constants(),
+            zero_initialize_workgroup_memory: false,
+        },
+        cache: None,
+    });
+    // all are closed, the last one opened first
+    let errors: Vec<wgpu::Error> =
+        scopes.into_iter().rev().filter_map(|scope| pollster::block_on(scope.pop())).collect();
+    errors.into_iter().next().map_or(Ok(pipeline), |error| Err(error.into()))
 }

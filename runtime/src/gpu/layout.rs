@@ -84,6 +84,21 @@ impl<'a> Layout<'a> {
         self.slots.len() - 1
     }
 
+    /// Two buffers for queries, keys and values: those of a block, and those that it makes for the next one. None are needed
+    /// where a dispatch does no whole block.
+    pub(super) fn block_slots(&mut self, parts: &[&Loaded]) -> [usize; 2] {
+        let values = |part: &&Loaded| {
+            let operations = part.operations.iter();
+            let blocks = operations.filter(|operation| matches!(operation.work, Work::Block { .. }));
+            blocks.map(|operation| 3 * self.bytes(part.values[operation.out])).max()
+        };
+        let bytes = parts.iter().filter_map(values).max().unwrap_or_default();
+        [0, 1].map(|_| {
+            self.slots.push(bytes);
+            self.slots.len() - 1
+        })
+    }
+
     pub(super) fn buffers(&self) -> Result<Vec<Buffer>, GpuError> {
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
         let buffers = self.slots.iter().map(|&bytes| self.context.buffer("values", bytes, usage)).collect();

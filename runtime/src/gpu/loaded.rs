@@ -4,6 +4,7 @@ use wgpu::Buffer;
 
 use super::compile::{Kind, Operation, Program, Value};
 use super::context::Context;
+use super::kernels::BlockShape;
 use super::weights::{self, Packed, Product};
 use super::{GpuError, params};
 use crate::Step;
@@ -34,6 +35,7 @@ pub(super) enum Work {
     Linear { product: Product, inputs: u32, outputs: u32, first: u32, finish: u32 },
     LayerNorm { epsilon: f32 },
     Attention { heads: u32, head_width: u32, scale: f32 },
+    Block { shape: BlockShape, product: Product, params: params::Block },
     Place { places: u32 },
     Restore,
 }
@@ -92,6 +94,23 @@ fn load(
             let detail = format!("{} heads of {}", attention.heads, attention.head_width);
             let (heads, head_width) = (attention.heads as u32, attention.head_width as u32);
             (Work::Attention { heads, head_width, scale: attention.scale }, "Attention", detail, Vec::new())
+        }
+        Kind::Block(block) => {
+            let (shape, product) = (block.shape, block.product(product));
+            let (packed, lead_at) = block.pack(product);
+            let rest = block.rest.as_ref();
+            let params = params::Block {
+                tokens: 0,
+                rest: u32::from(rest.is_some()),
+                lead: u32::from(block.lead.is_some()),
+                lead_at: (lead_at / size_of::<[f32; 4]>()) as u32,
+                scale: rest.map_or(0.0, |rest| rest.attention.scale),
+                epsilon: rest.map_or(0.0, |rest| rest.norm.epsilon),
+                lead_epsilon: block.lead.as_ref().map_or(0.0, |lead| lead.norm.epsilon),
+            };
+            let BlockShape { width, heads, hidden } = shape;
+            let detail = format!("{heads} heads, {width} → {hidden} → {width}, {product}");
+            (Work::Block { shape, product, params }, "Block", detail, vec![context.constant(name, &packed)?])
         }
         Kind::Place { table, places } => {
             (Work::Place { places: places as u32 }, "Place", format!("{places} places"), vec![constant(table)?])

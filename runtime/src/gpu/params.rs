@@ -42,6 +42,19 @@ pub(super) struct Attention {
     pub(super) scale: f32,
 }
 
+/// Of `transformer_block.wgsl`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+pub(super) struct Block {
+    pub(super) tokens: u32,
+    pub(super) rest: u32,
+    pub(super) lead: u32,
+    pub(super) lead_at: u32,
+    pub(super) scale: f32,
+    pub(super) epsilon: f32,
+    pub(super) lead_epsilon: f32,
+}
+
 /// Of `place.wgsl`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]

@@ -12,7 +12,7 @@ use super::context::Context;
 use super::engine::Task;
 use super::indices::Indices;
 use super::jobs::Job;
-use super::kernels::{Tile, attention_groups};
+use super::kernels::{Kernel, Tile, attention_groups};
 use super::layout::Layout;
 use super::loaded::{Loaded, LoadedOperation, Work};
 use super::sequence::Sequence;
@@ -26,6 +26,8 @@ pub(super) struct Choice {
     pub(super) tile: Tile,
     /// Whether sums over a row are made by subgroups.
     pub(super) subgroups: bool,
+    /// Whether a dispatch does all of a transformer block for a few rows.
+    pub(super) blocks: bool,
 }
 
 impl Choice {
@@ -47,7 +49,8 @@ impl fmt::Display for Choice {
         if split > 1 {
             write!(f, " by {split}")?;
         }
-        f.write_str(if self.subgroups { ", subgroups" } else { "" })
+        f.write_str(if self.subgroups { ", subgroups" } else { "" })?;
+        f.write_str(if self.blocks { ", whole blocks" } else { "" })
     }
 }
 
@@ -88,8 +91,20 @@ impl Stretch {
     }
 }
 
-impl Plan {
-    /// Makes the buffers and dispatches for up to `most` visible patches.
+/// A plan before its kernels are compiled.
+pub(super) struct Draft {
+    /// The dispatches, each with its buffers.
+    jobs: Vec<(Job, Vec<Buffer>)>,
+    decoder: usize,
+    patches: Buffer,
+    positions: Indices,
+    tokens: Buffer,
+    restore: Indices,
+    painted: Option<Buffer>,
+}
+
+impl Draft {
+    /// Makes the buffers for up to `most` visible patches.
     pub(super) fn new(
         context: &Context,
         parts: [Option<&Arc<Loaded>>; 2],
@@ -109,15 +124,15 @@ impl Plan {
             placed.push(slots);
         }
         let quantized = layout.bytes_slot(&parts);
+        let qkv = layout.block_slots(&parts);
         let buffers = layout.buffers()?;
         let [positions, restore] = ["positions", "restore"].map(|name| Indices::new(context, name, most));
-        let count: usize = parts.iter().map(|part| part.operations.len()).sum();
-        // a layer whose rows are quantized first is two
-        let sequence = Sequence::new(context, 2 * count);
-        let mut builder = Builder { context, most, choice, quantized: &buffers[quantized], holds: None, sequence };
+        let quantized = &buffers[quantized];
+        let qkv = qkv.map(|slot| &buffers[slot]);
+        let mut builder = Builder { context, most, choice, quantized, holds: None, qkv, jobs: Vec::new() };
         let mut starts = Vec::new();
         for ((part, slots), indices) in parts.iter().zip(&placed).zip([&positions.buffer, &restore.buffer]) {
-            starts.push(builder.sequence.len());
+            starts.push(builder.jobs.len());
             builder.holds = None;
             for (at, operation) in part.operations.iter().enumerate() {
                 let [x, out] = [operation.x, operation.out].map(|value| &buffers[slots[value]]);
@@ -128,11 +143,10 @@ impl Plan {
                 }
             }
         }
-        let sequence = builder.sequence;
-        context.check()?;
+        let jobs = builder.jobs;
         Ok(Self {
-            decoder: starts.get(1).copied().unwrap_or(sequence.len()),
-            sequence,
+            decoder: starts.get(1).copied().unwrap_or(jobs.len()),
+            jobs: jobs.into_iter().map(|(job, buffers)| (job, buffers.into_iter().cloned().collect())).collect(),
             patches: buffers[ends[0]].clone(),
             tokens: buffers[ends[1]].clone(),
             painted: ends.get(2).map(|&slot| buffers[slot].clone()),
@@ -141,6 +155,23 @@ impl Plan {
         })
     }
 
+    /// The kernels that it takes.
+    pub(super) fn kernels(&self) -> impl Iterator<Item = Kernel> {
+        self.jobs.iter().map(|(job, _)| job.kernel())
+    }
+
+    /// The plan, its kernels compiled.
+    pub(super) fn plan(self, context: &Context) -> Result<Plan, GpuError> {
+        let Self { jobs, decoder, patches, positions, tokens, restore, painted } = self;
+        let jobs: Vec<(Job, Vec<&Buffer>)> =
+            jobs.iter().map(|(job, buffers)| (*job, buffers.iter().collect())).collect();
+        let sequence = Sequence::new(context, &jobs)?;
+        context.check()?;
+        Ok(Plan { sequence, decoder, patches, positions, tokens, restore, painted })
+    }
+}
+
+impl Plan {
     /// The dispatches of a stretch of the work.
     pub(super) fn dispatches(&self, stretch: Stretch) -> Range<usize> {
         match stretch {
@@ -159,17 +190,20 @@ struct Builder<'a> {
     /// Where rows are quantized to, and which value they are of.
     quantized: &'a Buffer,
     holds: Option<usize>,
-    sequence: Sequence,
+    /// Queries, keys and values of a block, and those that it makes.
+    qkv: [&'a Buffer; 2],
+    /// The dispatches, each with its buffers.
+    jobs: Vec<(Job, Vec<&'a Buffer>)>,
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
     /// Adds an operation's dispatches.
     fn operation(
         &mut self,
-        operation: &LoadedOperation,
+        operation: &'a LoadedOperation,
         values: &[Value],
-        [x, out]: [&Buffer; 2],
-        indices: &Buffer,
+        [x, out]: [&'a Buffer; 2],
+        indices: &'a Buffer,
     ) -> Result<(), GpuError> {
         let (from, to) = (values[operation.x], values[operation.out]);
         let (rows, width) = (to.rows, to.width as u32);
@@ -179,35 +213,47 @@ impl Builder<'_> {
                 let quantized = self.quantized;
                 let is_of_bytes = product == Product::Bytes;
                 if is_of_bytes && self.holds.replace(operation.x) != Some(operation.x) {
-                    self.push(Job::Quantize { rows: from.rows, width: inputs, subgroups }, &[x, quantized])?;
+                    self.push(Job::Quantize { rows: from.rows, width: inputs, subgroups }, vec![x, quantized]);
                 }
                 let tile = tile.of(rows.of(self.most) as u32, outputs);
                 let job = Job::Linear { product, tile, rows, inputs, outputs, first, finish };
-                self.push(job, &[if is_of_bytes { quantized } else { x }, weights, columns, out])
+                self.push(job, vec![if is_of_bytes { quantized } else { x }, weights, columns, out]);
             }
             (Work::LayerNorm { epsilon }, [affine]) => {
-                self.push(Job::LayerNorm { rows, width, epsilon, subgroups }, &[x, affine, out])
+                self.push(Job::LayerNorm { rows, width, epsilon, subgroups }, vec![x, affine, out]);
             }
             (Work::Attention { heads, head_width, scale }, _) => {
                 let groups = attention_groups(head_width / 16, &self.context.device.limits());
-                self.push(Job::Attention { rows, heads, head_width, scale, groups }, &[x, out])
+                self.push(Job::Attention { rows, heads, head_width, scale, groups }, vec![x, out]);
+            }
+            (Work::Block { shape, product, params }, [weights]) => {
+                let most = rows.of(self.most) as u32;
+                if !shape.fits(most, &self.context.device.limits()) {
+                    let reason = format!("its workgroups are too small for blocks of {most} × {width}");
+                    return Err(GpuError::Refused { reason });
+                }
+                let [qkv, next] = self.qkv;
+                self.push(Job::Block { rows, shape, product, most, params }, vec![qkv, weights, out, next]);
+                self.qkv = [next, qkv];
             }
             (Work::Place { places }, [table]) => {
-                self.push(Job::Place { rows, width, places }, &[x, table, indices, out])
+                self.push(Job::Place { rows, width, places }, vec![x, table, indices, out]);
             }
-            (Work::Restore, [table]) => self.push(Job::Restore { rows, width }, &[x, table, indices, out]),
+            (Work::Restore, [table]) => self.push(Job::Restore { rows, width }, vec![x, table, indices, out]),
             (work, constants) => {
-                Err(GpuError::Refused { reason: format!("{work:?} does not have {} constants", constants.len()) })
+                let reason = format!("{work:?} does not have {} constants", constants.len());
+                return Err(GpuError::Refused { reason });
             }
         }
+        Ok(())
     }
 
     /// Adds a layer norm whose rows come as bytes.
     fn normalize_to_bytes(
         &mut self,
-        operation: &LoadedOperation,
+        operation: &'a LoadedOperation,
         values: &[Value],
-        x: &Buffer,
+        x: &'a Buffer,
     ) -> Result<(), GpuError> {
         let (Value { rows, width }, subgroups) = (values[operation.out], self.choice.subgroups);
         let (Work::LayerNorm { epsilon }, [affine]) = (operation.work, operation.constants.as_slice()) else {
@@ -215,10 +261,11 @@ impl Builder<'_> {
         };
         self.holds = Some(operation.out);
         let job = Job::LayerNormInt8 { rows, width: width as u32, epsilon, subgroups };
-        self.push(job, &[x, affine, self.quantized])
+        self.push(job, vec![x, affine, self.quantized]);
+        Ok(())
     }
 
-    fn push(&mut self, job: Job, buffers: &[&Buffer]) -> Result<(), GpuError> {
-        self.sequence.push(self.context, job, buffers)
+    fn push(&mut self, job: Job, buffers: Vec<&'a Buffer>) {
+        self.jobs.push((job, buffers));
     }
 }

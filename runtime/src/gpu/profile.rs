@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytemuck::cast_slice;
 use wgpu::{
-    Buffer, BufferUsages, CommandEncoder, CommandEncoderDescriptor, ComputePassDescriptor, ComputePassTimestampWrites,
-    Features, MapMode, QuerySet, QuerySetDescriptor, QueryType,
+    Buffer, BufferUsages, CommandEncoder, ComputePassDescriptor, ComputePassTimestampWrites, Features, MapMode,
+    QuerySet, QuerySetDescriptor, QueryType,
 };
 
 use super::GpuError;
@@ -60,7 +60,9 @@ impl Engine {
     /// # Errors
     /// As [`Engine::run`].
     pub(crate) fn profile(&mut self, task: Task, mask: &Mask, runs: usize) -> Result<Vec<KernelTime>, GpuError> {
-        self.upload(task, mask)?;
+        let mut encoder = self.context().encoder();
+        self.upload(&mut encoder, task, mask)?;
+        self.submit_alone(encoder);
         let context = self.context();
         let parts = self.sequences(task);
         let jobs: Vec<Job> =
@@ -68,7 +70,7 @@ impl Engine {
         let Some(clock) = Clock::new(context, jobs.len())? else { return Ok(Vec::new()) };
         let mut times: Vec<Vec<f64>> = vec![Vec::new(); jobs.len()];
         for run in 0..=runs {
-            let mut encoder = context.device.create_command_encoder(&CommandEncoderDescriptor { label: None });
+            let mut encoder = context.encoder();
             let mut at = 0;
             for (sequence, range) in &parts {
                 for place in range.clone() {
@@ -114,11 +116,10 @@ impl Engine {
         let context = self.context();
         let (groups, times) = if context.adapter.is_software() { (1 << 10, 1) } else { (FMA_GROUPS, 500) };
         let sums = context.buffer("sums", 16 * u64::from(groups), BufferUsages::STORAGE);
-        let mut fma = Sequence::new(context, 1);
         let params = params::FmaRate { factor: 0.5, summand: 0.25 };
-        fma.push(context, Job::FmaRate { groups, params }, &[&sums]).unwrap();
+        let mut fma = Sequence::new(context, &[(Job::FmaRate { groups, params }, vec![&sums])]).unwrap();
         fma.set_visible(context, 0);
-        let mut encoder = context.device.create_command_encoder(&CommandEncoderDescriptor { label: None });
+        let mut encoder = context.encoder();
         let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor { label: None, timestamp_writes: None });
         for _ in 0..times {
             fma.record(&mut pass, 0..1);
@@ -138,18 +139,14 @@ impl Engine {
         let [from, to] = ["from", "to"].map(|name| context.buffer(name, COPY_BYTES, usage));
         context.check()?;
         let mut least = [f64::INFINITY; 2];
-        let mut copy = Sequence::new(context, 1);
-        copy.push(context, Job::Copy { vectors: COPY_BYTES as u32 / 16 }, &[&from, &to])?;
-        let mut fma = Sequence::new(context, 1);
-        fma.push(
-            context,
-            Job::FmaRate { groups: FMA_GROUPS, params: params::FmaRate { factor: 0.5, summand: 0.25 } },
-            &[&to],
-        )?;
+        let copy = Job::Copy { vectors: COPY_BYTES as u32 / 16 };
+        let mut copy = Sequence::new(context, &[(copy, vec![&from, &to])])?;
+        let fma = Job::FmaRate { groups: FMA_GROUPS, params: params::FmaRate { factor: 0.5, summand: 0.25 } };
+        let mut fma = Sequence::new(context, &[(fma, vec![&to])])?;
         for _ in 0..5 {
             for (sequence, least) in [&mut copy, &mut fma].into_iter().zip(&mut least) {
                 sequence.set_visible(context, 0);
-                let mut encoder = context.device.create_command_encoder(&CommandEncoderDescriptor { label: None });
+                let mut encoder = context.encoder();
                 clock.pass(&mut encoder, 0, |pass| sequence.record(pass, 0..1));
                 let time = clock.read(context, encoder, self.limit)?;
                 *least = time.into_iter().fold(*least, f64::min);
@@ -232,6 +229,14 @@ impl fmt::Display for Sizes {
             | Job::LayerNorm { rows, width, .. }
             | Job::LayerNormInt8 { rows, width, .. } => {
                 write!(f, "{}×{width}", rows.of(visible))
+            }
+            Job::Block { rows, shape, params, .. } => {
+                let part = match (params.rest, params.lead) {
+                    (0, _) => "begin",
+                    (_, 0) => "end",
+                    _ => "end and begin",
+                };
+                write!(f, "{} tokens of {}, {part}", rows.of(visible), shape.width)
             }
             Job::Place { rows, width, .. } | Job::Restore { rows, width } => write!(f, "{}×{width}", rows.of(visible)),
             Job::Attention { rows, heads, head_width, .. } => {

@@ -11,6 +11,7 @@ use wgpu::{
 use super::GpuError;
 use super::context::Context;
 use super::jobs::Job;
+use super::kernels::Kernel;
 
 /// Bytes between the parameters of one dispatch and of the next, as every GPU allows them.
 const PARAMS_STRIDE: u64 = 256;
@@ -33,32 +34,33 @@ struct Dispatch {
 }
 
 impl Sequence {
-    /// An empty one, for up to so many dispatches.
-    pub(super) fn new(context: &Context, most: usize) -> Self {
+    /// Dispatches over buffers, which are in the order of their kernels' bindings.
+    ///
+    /// # Errors
+    /// When the driver refuses a kernel.
+    pub(super) fn new(context: &Context, jobs: &[(Job, Vec<&Buffer>)]) -> Result<Self, GpuError> {
+        let kernels: Vec<Kernel> = jobs.iter().map(|(job, _)| job.kernel()).collect();
+        let pipelines = context.pipelines(&kernels)?;
         let usage = BufferUsages::UNIFORM | BufferUsages::COPY_DST;
-        let params = context.buffer("params", most as u64 * PARAMS_STRIDE, usage);
-        Self { dispatches: Vec::with_capacity(most), params, visible: None, bytes: Vec::new() }
-    }
-
-    /// Adds a dispatch over buffers, in the order of its kernel's bindings.
-    pub(super) fn push(&mut self, context: &Context, job: Job, buffers: &[&Buffer]) -> Result<(), GpuError> {
-        let pipeline = context.pipeline(job.kernel())?;
-        let offset = self.dispatches.len() as u64 * PARAMS_STRIDE;
-        let size = NonZeroU64::new(job.params(0).len() as u64);
-        let params = BindingResource::Buffer(BufferBinding { buffer: &self.params, offset, size });
-        let storage = buffers.iter().map(|buffer| buffer.as_entire_binding());
-        let entries: Vec<BindGroupEntry> = std::iter::once(params)
-            .chain(storage)
-            .enumerate()
-            .map(|(binding, resource)| BindGroupEntry { binding: binding as u32, resource })
-            .collect();
-        let group = context.device.create_bind_group(&BindGroupDescriptor {
-            label: None,
-            layout: &pipeline.get_bind_group_layout(0),
-            entries: &entries,
-        });
-        self.dispatches.push(Dispatch { pipeline, group, job });
-        Ok(())
+        let all_params = context.buffer("params", jobs.len() as u64 * PARAMS_STRIDE, usage);
+        let dispatch = |(at, ((job, buffers), pipeline)): (usize, (&(Job, Vec<&Buffer>), ComputePipeline))| {
+            let (offset, size) = (at as u64 * PARAMS_STRIDE, NonZeroU64::new(job.params(0).len() as u64));
+            let params = BindingResource::Buffer(BufferBinding { buffer: &all_params, offset, size });
+            let storage = buffers.iter().map(|buffer| buffer.as_entire_binding());
+            let entries: Vec<BindGroupEntry> = std::iter::once(params)
+                .chain(storage)
+                .enumerate()
+                .map(|(binding, resource)| BindGroupEntry { binding: binding as u32, resource })
+                .collect();
+            let group = context.device.create_bind_group(&BindGroupDescriptor {
+                label: None,
+                layout: &pipeline.get_bind_group_layout(0),
+                entries: &entries,
+            });
+            Dispatch { pipeline, group, job: *job }
+        };
+        let dispatches = jobs.iter().zip(pipelines).enumerate().map(dispatch).collect();
+        Ok(Self { dispatches, params: all_params, visible: None, bytes: Vec::new() })
     }
 
     pub(super) fn len(&self) -> usize {

@@ -27,7 +27,8 @@ const FRAMES: usize = 3;
 /// After so long no further one is: where frames are slow, a start would be, too, and what disturbs one is a small part of it.
 const LONG: Duration = Duration::from_millis(100);
 
-/// The engine with what is fastest, of those that `make` makes: measured before, or now.
+/// The engine with what is fastest, of those that `make` makes, which may be prepared together: measured before,
+/// or now.
 ///
 /// # Errors
 /// When the choice that is sure to run does not.
@@ -36,13 +37,14 @@ pub(super) fn fastest(
     form: Precision,
     context: &Context,
     settings: &Settings,
+    prepare: impl Fn(&[Choice]),
     make: impl Fn(Choice) -> Result<Engine, GpuError>,
 ) -> Result<Engine, GpuError> {
     // what does not run here keeps nothing else from it
     let make = |choice| make(choice).inspect_err(|_| context.forget());
     let runs = |choice: &Choice| choice.runs_on(&context.device);
     let (sure, other) = products(settings.precision, form, settings.half);
-    let with = |product| Choice { product, tile: TILES[0], subgroups: false };
+    let with = |product| Choice { product, tile: TILES[0], subgroups: false, blocks: false };
     let (sure, other) = (with(sure), other.map(with).filter(runs));
     let question = format!("{}, {}", settings.precision, other.unwrap_or(sure).product);
     let kept = Kept::new(settings.folder.as_deref(), &context.adapter, bundle, form, &question);
@@ -57,7 +59,10 @@ pub(super) fn fastest(
     };
     let by_subgroups = |choice: Choice| Some(Choice { subgroups: true, ..choice }).filter(runs);
     let all = [Some(sure), other].into_iter().flatten().flat_map(|choice| tiles(choice).chain([choice]));
-    let mut all = all.flat_map(|choice| [Some(choice), by_subgroups(choice)]).flatten();
+    // blocks are not multiplied in f16
+    let of_bytes = other.filter(|choice| choice.product == Product::Bytes);
+    let whole_blocks = [Some(sure), of_bytes].into_iter().flatten().map(|choice| Choice { blocks: true, ..choice });
+    let mut all = all.chain(whole_blocks.clone()).flat_map(|choice| [Some(choice), by_subgroups(choice)]).flatten();
     let known = all.find(|choice| Some(choice.to_string()) == known);
     if let Some(engine) = known.and_then(|choice| make(choice).ok()) {
         return Ok(engine);
@@ -70,6 +75,11 @@ pub(super) fn fastest(
         })?;
         Ok((time, choice, engine))
     };
+    // what will be tried, most likely, is compiled together
+    let likely = other.unwrap_or(sure);
+    let mut ahead: Vec<Choice> = [sure, likely].into_iter().chain(tiles(likely)).chain(whole_blocks.clone()).collect();
+    ahead.extend(ahead.clone().into_iter().filter_map(by_subgroups));
+    prepare(&ahead);
     let mut best = timed(sure)?;
     // one thing at a time, on top of what was best so far
     if let Some(choice) = other {
@@ -80,6 +90,10 @@ pub(super) fn fastest(
     }
     if let Some(choice) = by_subgroups(best.1) {
         best = faster(best, timed(choice));
+    }
+    let subgroups = best.1.subgroups;
+    for choice in whole_blocks {
+        best = faster(best, timed(Choice { subgroups, ..choice }));
     }
     let (_, choice, engine) = best;
     kept.write(&choice.to_string());

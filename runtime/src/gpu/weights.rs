@@ -75,6 +75,15 @@ impl fmt::Display for Product {
 }
 
 impl Product {
+    /// Bytes of a weight.
+    pub(super) const fn weight_bytes(self) -> u64 {
+        match self {
+            Self::Wide(Form::F32) => 4,
+            Self::Wide(Form::F16) | Self::Half => 2,
+            Self::Wide(Form::Int8) | Self::Bytes => 1,
+        }
+    }
+
     /// The product that a layer's weights are good for: f32 ones are not made bytes.
     pub(super) const fn of(self, weights: &Weights) -> Self {
         match (weights, self) {

@@ -1,5 +1,6 @@
 //! Those that are ignored need a GPU: `cargo ci test` runs them with Mesa's, which is a program.
 
+mod blocks;
 mod fallback;
 mod frames;
 mod golden;

@@ -18,7 +18,12 @@ use crate::{Give, Mask};
 #[ignore = "needs a GPU"]
 fn each_dispatch_of_a_frame_takes_its_time() {
     let bundle = Bundle::open(TINY).unwrap();
-    let choice = Choice { product: Product::Wide(Form::Int8), tile: Tile { side: 8, split: 1 }, subgroups: false };
+    let choice = Choice {
+        product: Product::Wide(Form::Int8),
+        tile: Tile { side: 8, split: 1 },
+        subgroups: false,
+        blocks: false,
+    };
     let settings = Settings { choice: Some(choice), ..Settings::new(None, Precision::F32, false) };
     let mut engine = Engine::new(&bundle, Precision::Int8, &settings).unwrap();
     let frame = Array3::from_shape_fn((90, 70, 3), |(y, x, c)| (3 * x + y + c) as u8);

@@ -14,23 +14,28 @@ use crate::gpu::weights::bytes;
 
 /// Does a job once: what it makes of the buffers that it reads, and of what stood where it writes.
 pub(super) fn run<T: Pod>(context: &Context, job: Job, visible: usize, reads: &[&[u8]], out: &[T]) -> Vec<T> {
+    let buffers = [reads, &[bytemuck::cast_slice(out)]].concat();
+    run_for(context, job, visible, &buffers, reads.len())
+}
+
+/// Does a job once over buffers: what is in one of them then.
+pub(super) fn run_for<T: Pod>(context: &Context, job: Job, visible: usize, contents: &[&[u8]], which: usize) -> Vec<T> {
     let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST | BufferUsages::COPY_SRC;
-    let size = size_of_val(out) as u64;
+    let size = contents[which].len() as u64;
     let mut buffers = Vec::new();
-    for contents in reads.iter().chain(&[bytemuck::cast_slice(out)]) {
+    for contents in contents {
         let buffer = context.buffer("test", contents.len() as u64, usage);
         context.queue.write_buffer(&buffer, 0, contents);
         buffers.push(buffer);
     }
     let staging = context.buffer("staging", size, BufferUsages::MAP_READ | BufferUsages::COPY_DST);
-    let mut sequence = Sequence::new(context, 1);
-    sequence.push(context, job, &buffers.iter().collect::<Vec<_>>()).unwrap();
+    let mut sequence = Sequence::new(context, &[(job, buffers.iter().collect())]).unwrap();
     sequence.set_visible(context, visible);
     let mut encoder = context.device.create_command_encoder(&CommandEncoderDescriptor::default());
     let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor::default());
     sequence.record(&mut pass, 0..1);
     drop(pass);
-    encoder.copy_buffer_to_buffer(&buffers[buffers.len() - 1], 0, &staging, 0, size);
+    encoder.copy_buffer_to_buffer(&buffers[which], 0, &staging, 0, size);
     let submission = context.queue.submit([encoder.finish()]);
     staging.slice(..size).map_async(MapMode::Read, |_| ());
     context.wait(submission, Duration::from_mins(1)).unwrap();

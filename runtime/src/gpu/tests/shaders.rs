@@ -7,8 +7,9 @@ use wgpu::naga::valid::{Capabilities, ValidationFlags, Validator};
 use wgpu::naga::{AddressSpace, Module, TypeInner};
 
 use crate::gpu::jobs::{LINE, QUERIES};
-use crate::gpu::kernels::{Form, Kernel, Tile};
+use crate::gpu::kernels::{BlockShape, Form, Kernel, Tile};
 use crate::gpu::params;
+use crate::gpu::weights::Product;
 
 const TILE: Tile = Tile { side: 8, split: 1 };
 
@@ -32,6 +33,11 @@ fn all() -> Vec<(Kernel, (Fields, usize))> {
         (Kernel::LayerNormInt8 { subgroups: false }, fields!(params::LayerNorm: width, epsilon)),
         (Kernel::LayerNormInt8 { subgroups: true }, fields!(params::LayerNorm: width, epsilon)),
         (Kernel::Attention { parts: 4, groups: 1 }, fields!(params::Attention: tokens, heads, scale)),
+        (
+            block(Product::Wide(Form::F32)),
+            fields!(params::Block: tokens, rest, lead, lead_at, scale, epsilon, lead_epsilon),
+        ),
+        (block(Product::Bytes), fields!(params::Block: tokens, rest, lead, lead_at, scale, epsilon, lead_epsilon)),
         (Kernel::Place, fields!(params::Place: rows, width, places)),
         (Kernel::Restore, fields!(params::Restore: rows, width)),
         (
@@ -48,6 +54,10 @@ fn all() -> Vec<(Kernel, (Fields, usize))> {
         (Kernel::Copy, fields!(params::Copying: vectors)),
         (Kernel::FmaRate, fields!(params::FmaRate: factor, summand)),
     ]
+}
+
+fn block(product: Product) -> Kernel {
+    Kernel::Block { shape: BlockShape { width: 16, heads: 1, hidden: 16 }, product, tokens: 1 }
 }
 
 fn module(kernel: Kernel) -> Module {
@@ -118,8 +128,9 @@ fn each_has_as_many_invocations_as_the_host_counts_on() {
             | Kernel::FmaRate => [LINE, 1, 1],
             // a query four times, for so many groups of keys, an override constant
             Kernel::Attention { .. } => [4, QUERIES, z],
-            // a workgroup a row; or, of the membrane, one, of an override constant's size
-            Kernel::Quantize { .. }
+            // a workgroup a row; or, of the membrane and of whole blocks, of an override constant's size
+            Kernel::Block { .. }
+            | Kernel::Quantize { .. }
             | Kernel::LayerNorm { .. }
             | Kernel::LayerNormInt8 { .. }
             | Kernel::Membrane { .. } => [x, 1, 1],
@@ -139,8 +150,15 @@ fn what_several_files_say_is_the_same_in_each() {
     let [quantize, quantize_subgroups] = [false, true].map(|subgroups| Kernel::Quantize { subgroups });
     let linear = Kernel::Linear { form: Form::F32, tile: TILE };
     let products = [linear, Kernel::LinearF16 { side: 8 }, Kernel::LinearInt8 { tile: TILE }];
+    let blocks = [Product::Wide(Form::F32), Product::Bytes].map(block);
     for (from, to, kernels) in [
-        ("// x · ½", "", &products[..]),
+        ("// x · ½", "", &[&products[..], &blocks].concat()[..]),
+        ("// A sum and four products", "// ", &[linear, blocks[0]]),
+        ("// Four bytes of a row", "// ", &[products[2], blocks[1]]),
+        ("override WIDTH", "// vectors of a layer", &blocks),
+        ("struct Params", "// the rest's", &blocks),
+        ("    let row = group.x", "// What a layer reads, four values of", &blocks),
+        ("    let scale = (range", "let zero =", &[quantize, blocks[1]]),
         ("    let block = first_block + place.x;\n", "// Four values", &products[..2]),
         ("// A value to where", "// x · ½", &products[..]),
         ("// The sum over all", "", &[norm, bytes]),

@@ -1,0 +1,187 @@
+//! A transformer block in one dispatch against its scalar twins, layer by layer.
+
+use glimpse_models::onnx::Bytes;
+use glimpse_models::{Bundle, Part, Precision};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
+
+use super::model::TINY;
+use super::run::{flat, rows, run_for, values};
+use super::{contexts, relative_error};
+use crate::fuse::{Attention, LayerNorm, Linear, Weights};
+use crate::gpu::blocks::{Block, Lead, Rest, whole};
+use crate::gpu::compile::{Kind, Program};
+use crate::gpu::jobs::Job;
+use crate::gpu::kernels::{BlockShape, Form};
+use crate::gpu::params;
+use crate::gpu::weights::{Product, bytes};
+use crate::reference;
+
+const EPSILON: f32 = 1e-6;
+
+fn norm(width: usize, seed: u32) -> LayerNorm {
+    let affine = values(2, width, seed);
+    LayerNorm { weight: affine.row(0).to_vec(), bias: affine.row(1).to_vec(), epsilon: EPSILON }
+}
+
+/// A layer with weights in int8, or those widened to f32.
+fn linear(inputs: usize, outputs: usize, is_int8: bool, gelu: bool, seed: u32) -> Linear {
+    let codes = values(inputs, outputs, seed).iter().map(|value| ((value * 127.0) as i8).cast_unsigned()).collect();
+    let scale =
+        values(1, outputs, seed + 1).iter().map(|value| (0.01 + 0.005 * value) / (inputs as f32).sqrt()).collect();
+    let int8 = Weights::Int8 { inputs, codes, scale };
+    let weights = if is_int8 { int8 } else { Weights::F32 { inputs, values: Bytes::from(bytes(int8.widened())) } };
+    Linear { weights, bias: values(1, outputs, seed + 2).into_iter().collect(), gelu }
+}
+
+/// A layer, of whose input each row is quantized in parts of so many values, if it is.
+fn apply_linear(x: &Array2<f32>, layer: &Linear, part: Option<usize>) -> Array2<f32> {
+    let (inputs, outputs) = (layer.weights.inputs(), layer.weights.outputs());
+    let weights = layer.weights.widened();
+    let weights = ArrayView2::from_shape((inputs, outputs), &weights).unwrap();
+    let mut x = x.clone();
+    for mut row in x.rows_mut() {
+        let Some(part) = part else { break };
+        for mut values in row.axis_chunks_iter_mut(Axis(0), part) {
+            let [least, most] = values.iter().fold([0f32; 2], |[a, b], &value| [a.min(value), b.max(value)]);
+            let scale = (most - least) / 255.0;
+            let zero = (-least / scale).round();
+            values.mapv_inplace(|value| scale * ((value / scale + zero).round().clamp(0.0, 255.0) - zero));
+        }
+    }
+    let y = reference::linear(x.view(), weights, ArrayView1::from(&layer.bias));
+    if layer.gelu { y.mapv(reference::gelu) } else { y }
+}
+
+fn apply_norm(x: &Array2<f32>, norm: &LayerNorm) -> Array2<f32> {
+    let [weight, bias] = [&norm.weight, &norm.bias].map(|values| ArrayView1::from(values.as_slice()));
+    reference::layer_norm(x.view(), weight, bias, f64::from(EPSILON))
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn a_transformer_block() {
+    for context in contexts() {
+        for [tokens, width, heads, hidden] in [[1, 16, 1, 16], [5, 32, 2, 96], [65, 192, 3, 768], [7, 240, 3, 240]] {
+            let shape = BlockShape { width: width as u32, heads: heads as u32, hidden: hidden as u32 };
+            assert!(shape.fits(tokens as u32, &context.device.limits()));
+            let qkv = values(tokens, 3 * width, 7).mapv(|value| value * 4.0);
+            let x = values(tokens, width, 1).mapv(|value| value * 3.0 + 0.5);
+            for (product, tolerance) in [
+                (Product::Wide(Form::F32), 3e-6),
+                (Product::Wide(Form::F16), 2e-3),
+                (Product::Wide(Form::Int8), 3e-6),
+                // a byte is rounded the other way now and then
+                (Product::Bytes, 1e-3),
+            ] {
+                let is_int8 = matches!(product, Product::Wide(Form::Int8) | Product::Bytes);
+                let part = (product == Product::Bytes).then_some(width);
+                let layer = |inputs, outputs, gelu, seed| linear(inputs, outputs, is_int8, gelu, seed);
+                let scale = 1.0 / ((width / heads) as f32).sqrt();
+                let rest = || Rest {
+                    attention: Attention { heads, head_width: width / heads, scale },
+                    proj: layer(width, width, false, 10),
+                    norm: norm(width, 20),
+                    fc1: layer(width, hidden, true, 30),
+                    fc2: layer(hidden, width, false, 40),
+                };
+                let lead = || Lead { norm: norm(width, 50), qkv: layer(width, 3 * width, false, 60) };
+                for (rest, lead) in [(Some(rest()), Some(lead())), (Some(rest()), None), (None, Some(lead()))] {
+                    let mut expected = x.clone();
+                    if let Some(Rest { proj, norm, fc1, fc2, .. }) = &rest {
+                        expected += &apply_linear(&reference::attention(qkv.view(), heads), proj, part);
+                        let hidden = apply_linear(&apply_norm(&expected, norm), fc1, part);
+                        expected += &apply_linear(&hidden, fc2, part);
+                    }
+                    let unset = Array2::from_elem((tokens, 3 * width), 8.0);
+                    let next =
+                        lead.as_ref().map(|Lead { norm, qkv }| apply_linear(&apply_norm(&expected, norm), qkv, part));
+                    let next = next.unwrap_or_else(|| unset.clone());
+                    let block = Block { shape, rest, lead };
+                    assert_eq!(block.product(product), product);
+                    let (packed, lead_at) = block.pack(product);
+                    let params = params::Block {
+                        tokens: 0,
+                        rest: u32::from(block.rest.is_some()),
+                        lead: u32::from(block.lead.is_some()),
+                        lead_at: (lead_at / 16) as u32,
+                        scale,
+                        epsilon: EPSILON,
+                        lead_epsilon: EPSILON,
+                    };
+                    let job = Job::Block { rows: rows(tokens), shape, product, most: tokens as u32, params };
+                    let buffers = [&flat(&qkv)[..], &packed, &flat(&x), &flat(&unset)];
+                    for (which, expected) in [(2, &expected), (3, &next)] {
+                        let got: Vec<f32> = run_for(&context, job, 0, &buffers, which);
+                        let error = relative_error(&got, expected.as_slice().unwrap());
+                        assert!(error <= tolerance, "{job:?} {which}: {error:e}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn weights_that_are_not_all_int8_are_widened() {
+    let shape = BlockShape { width: 16, heads: 1, hidden: 16 };
+    let lead = |is_int8| Some(Lead { norm: norm(16, 1), qkv: linear(16, 48, is_int8, false, 2) });
+    for (is_int8, asked, expected, column_bytes) in [
+        (true, Product::Bytes, Product::Bytes, 16),
+        (true, Product::Wide(Form::Int8), Product::Wide(Form::Int8), 8),
+        (false, Product::Bytes, Product::Wide(Form::F32), 8),
+        (false, Product::Wide(Form::Int8), Product::Wide(Form::F32), 8),
+        (true, Product::Half, Product::Wide(Form::F16), 8),
+    ] {
+        let block = Block { shape, rest: None, lead: lead(is_int8) };
+        assert_eq!(block.product(asked), expected);
+        let (packed, lead_at) = block.pack(expected);
+        // weight and bias of the norm, columns, and weights
+        let weights = 16 * 48 * expected.weight_bytes() as usize;
+        assert_eq!((packed.len(), lead_at), (4 * 2 * 16 + column_bytes * 48 + weights, 0));
+    }
+}
+
+fn block(kind: &Kind) -> Option<&Block> {
+    if let Kind::Block(block) = kind { Some(block) } else { None }
+}
+
+#[test]
+fn blocks_of_a_model_are_found_and_what_is_around_them_stays() {
+    let bundle = Bundle::open(TINY).unwrap();
+    let program = |part| {
+        let graph = bundle.graph(part, Precision::Int8).unwrap();
+        Program::compile(part, bundle.spec(), graph).unwrap()
+    };
+    let depths = [bundle.spec().encoder().depth, bundle.spec().decoder().unwrap().depth];
+    for (part, depth) in [Part::Encoder, Part::Decoder].into_iter().zip(depths) {
+        let before = program(part).operations.len();
+        let after = whole(program(part)).unwrap();
+        // a block that follows another begins where that one ends
+        assert_eq!(after.operations.len(), before - 7 * depth + depth + 1);
+        let blocks = after.operations.iter().filter_map(|operation| block(&operation.kind));
+        let has = blocks.map(|block| (block.rest.is_some(), block.lead.is_some()));
+        assert!(has.eq((0..=depth).map(|at| (at > 0, at < depth))), "{part}");
+        let fused = |program: &Program| program.operations.iter().map(|one| one.fused.len()).sum::<usize>();
+        assert_eq!(fused(&after), fused(&program(part)));
+    }
+
+    // a value that something else reads too, nothing that is added to, no activation
+    let spoil: [fn(&mut Program); 3] = [
+        |program| program.output = program.operations[3].out,
+        |program| program.operations.iter_mut().for_each(|operation| operation.onto = None),
+        |program| {
+            for operation in &mut program.operations {
+                if let Kind::Linear { layer, .. } = &mut operation.kind {
+                    layer.gelu = false;
+                }
+            }
+        },
+    ];
+    let count = |program| whole(program).map_or(0, |program| program.operations.len());
+    let all = count(program(Part::Decoder));
+    for (at, spoil) in spoil.into_iter().enumerate() {
+        let mut spoiled = program(Part::Decoder);
+        spoil(&mut spoiled);
+        assert_ne!(count(spoiled), all, "{at}");
+    }
+}

@@ -1,0 +1,48 @@
+//! What goes to the GPU with each frame.
+
+use std::num::NonZeroU64;
+
+use wgpu::util::StagingBelt;
+use wgpu::{Buffer, COPY_BUFFER_ALIGNMENT, CommandEncoder, Device};
+
+use super::GpuError;
+
+/// Places in memory that the GPU copies from, kept from frame to frame.
+#[derive(Debug)]
+pub(super) struct Uploads {
+    belt: StagingBelt,
+}
+
+impl Uploads {
+    /// Places for frames of up to so many bytes; larger ones get places of their own.
+    pub(super) fn new(device: &Device, bytes: u64) -> Self {
+        Self { belt: StagingBelt::new(device.clone(), bytes) }
+    }
+
+    /// Writes to a buffer, from its beginning, before what is recorded from here on. The last word is made whole with zeros.
+    ///
+    /// # Errors
+    /// When the GPU is lost.
+    pub(super) fn write(&mut self, encoder: &mut CommandEncoder, to: &Buffer, bytes: &[u8]) -> Result<(), GpuError> {
+        let word = NonZeroU64::new(COPY_BUFFER_ALIGNMENT);
+        let size = NonZeroU64::new((bytes.len() as u64).next_multiple_of(COPY_BUFFER_ALIGNMENT));
+        let (Some(size), Some(word)) = (size, word) else { return Ok(()) };
+        let slice = self.belt.allocate(size, word);
+        encoder.copy_buffer_to_buffer(slice.buffer(), slice.offset(), to, 0, size.get());
+        let mut mapped = slice.get_mapped_range_mut().map_err(|error| GpuError::Lost { reason: error.to_string() })?;
+        mapped.slice(..bytes.len()).copy_from_slice(bytes);
+        let rest = size.get() as usize - bytes.len();
+        mapped.slice(bytes.len()..).copy_from_slice(&[0; COPY_BUFFER_ALIGNMENT as usize][..rest]);
+        Ok(())
+    }
+
+    /// To be called before what was recorded is submitted.
+    pub(super) fn finish(&mut self) {
+        self.belt.finish();
+    }
+
+    /// To be called after that.
+    pub(super) fn recall(&mut self) {
+        self.belt.recall();
+    }
+}
