@@ -56,8 +56,9 @@ var<workgroup> tiles: array<array<vec4<f32>, ROWS>, BLOCKS>;
 var<workgroup> scores: array<vec4<f32>, HEADS * TOKENS>;
 // what invocations have of others' rows
 var<workgroup> given: array<vec4<f32>, WIDTH>;
-// four sums of a row to a vector: of values, and of squares
-var<workgroup> sums: array<array<vec4<f32>, ROWS>, BLOCKS / 2u>;
+// sums of a row, by fours: of values, and of squares; no vectors, since each is another invocation's, and writing a part of a
+// vector may write all of it
+var<workgroup> sums: array<array<array<f32, 4>, ROWS>, BLOCKS / 2u>;
 
 // Weights of four of k for a block of columns, as many vectors as their form has.
 struct Words {
@@ -236,9 +237,14 @@ fn total(first: u32, index: u32, values: vec4<f32>) -> f32 {
     workgroupBarrier();
     var sum = vec4<f32>();
     for (var i = 0u; i < BLOCKS / 4u; i += 1u) {
-        sum += sums[first + i][row];
+        sum += four_sums(first + i, row);
     }
     return dot(sum, vec4<f32>(1.0));
+}
+
+// Four sums of a row.
+fn four_sums(at: u32, row: u32) -> vec4<f32> {
+    return vec4<f32>(sums[at][row][0], sums[at][row][1], sums[at][row][2], sums[at][row][3]);
 }
 
 // What a layer reads, four values of an invocation.

@@ -46,14 +46,15 @@ struct Params {
 
 // queries, four columns of each row
 var<workgroup> tiles: array<array<vec4<f32>, ROWS>, BLOCKS>;
-// what a layer reads: four columns to a word, a word for each row
-var<workgroup> bytes: array<vec4<u32>, BLOCKS>;
+// what a layer reads: four columns to a word, a word for each row. No vectors here and in sums, since each word is another
+// invocation's, and writing a part of a vector may write all of it
+var<workgroup> bytes: array<array<u32, ROWS>, BLOCKS>;
 // a value for each row: [HEADS, TOKENS]
 var<workgroup> scores: array<vec4<f32>, HEADS * TOKENS>;
 // what invocations have of others' rows
 var<workgroup> given: array<vec4<i32>, WIDTH>;
-// four sums of a row to a vector: of values, and of squares; or the least of its values, and the greatest
-var<workgroup> sums: array<array<vec4<f32>, ROWS>, BLOCKS / 2u>;
+// sums of a row, by fours: of values, and of squares; or the least of its values, and the greatest
+var<workgroup> sums: array<array<array<f32, 4>, ROWS>, BLOCKS / 2u>;
 
 // Weights that come together, of one four of k each.
 struct Batch {
@@ -237,9 +238,14 @@ fn total(first: u32, index: u32, values: vec4<f32>) -> f32 {
     workgroupBarrier();
     var sum = vec4<f32>();
     for (var i = 0u; i < BLOCKS / 4u; i += 1u) {
-        sum += sums[first + i][row];
+        sum += four_sums(first + i, row);
     }
     return dot(sum, vec4<f32>(1.0));
+}
+
+// Four sums of a row.
+fn four_sums(at: u32, row: u32) -> vec4<f32> {
+    return vec4<f32>(sums[at][row][0], sums[at][row][1], sums[at][row][2], sums[at][row][3]);
 }
 
 // What a layer reads, four values of an invocation, to bytes.
@@ -270,8 +276,8 @@ fn range_of_row(index: u32, values: vec4<f32>) -> vec2<f32> {
     least = vec4<f32>();
     most = vec4<f32>();
     for (var i = 0u; i < BLOCKS / 4u; i += 1u) {
-        least = min(least, sums[i][row]);
-        most = max(most, sums[BLOCKS / 4u + i][row]);
+        least = min(least, four_sums(i, row));
+        most = max(most, four_sums(BLOCKS / 4u + i, row));
     }
     least = min(least, least.zwxy);
     most = max(most, most.zwxy);
@@ -340,12 +346,12 @@ fn of_row(all: Values, index: u32) -> vec4<i32> {
 
 // Sums, and the products of four of k, whose weights these are; those beyond the last are zeros.
 fn added_to(all: Values, k: u32, words: vec4<u32>) -> Values {
-    let x = bytes[min(k, BLOCKS - 1u)];
+    let at = min(k, BLOCKS - 1u);
     return Values(
-        all.a + word_products(x.x, words),
-        all.b + word_products(x.y, words),
-        all.c + word_products(x.z, words),
-        all.d + word_products(x.w, words),
+        all.a + word_products(bytes[at][0], words),
+        all.b + word_products(bytes[at][1], words),
+        all.c + word_products(bytes[at][2], words),
+        all.d + word_products(bytes[at][3], words),
     );
 }
 

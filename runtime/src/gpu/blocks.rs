@@ -1,5 +1,7 @@
 //! Transformer blocks in one operation each.
 
+use wgpu::Limits;
+
 use super::compile::{Kind, Operation, Program};
 use super::kernels::{BlockShape, Form};
 use super::weights::{Packed, Product, bytes};
@@ -90,10 +92,15 @@ fn square(layer: &Linear, row: usize, column: usize, width: usize) -> Linear {
 }
 
 /// A program whose blocks are one operation each, from a block's queries, keys and values to those of the next; `None` if it has
-/// no blocks.
-pub(super) fn whole(program: Program) -> Option<Program> {
+/// no blocks that a GPU of these limits has place for, with as many as `most` patches visible.
+pub(super) fn whole(program: Program, most: usize, limits: &Limits) -> Option<Program> {
     let count = program.operations.len();
-    let shapes: Vec<Option<BlockShape>> = (0..count).map(|at| shape(&program, at)).collect();
+    let fits = |at: usize, shape: &BlockShape| {
+        let rows = program.values[program.operations[at].x].rows;
+        shape.fits(rows.of(most) as u32, limits)
+    };
+    let shapes: Vec<Option<BlockShape>> =
+        (0..count).map(|at| shape(&program, at).filter(|shape| fits(at, shape))).collect();
     shapes.iter().flatten().next()?;
     let mut all = program.operations.into_iter();
     let mut operations: Vec<Operation> = Vec::with_capacity(count);

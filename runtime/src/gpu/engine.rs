@@ -1,7 +1,7 @@
 //! Frames through the dispatches.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,7 +20,6 @@ use super::loaded::Loaded;
 use super::plan::{Choice, Draft, Plan, Stretch};
 use super::sequence::Sequence;
 use super::uploads::Uploads;
-use super::weights::Product;
 use super::{GpuError, blocks, golden, kept, tuner};
 use crate::{Give, Mask, Step, Stream};
 
@@ -131,21 +130,23 @@ struct Parts {
 }
 
 impl Parts {
-    /// Moves a bundle's weights to a GPU.
+    /// Moves a bundle's weights to a GPU, if it has place for what is done with them.
     fn load(bundle: &Bundle, form: Precision, context: &Context, choice: Choice) -> Result<Self, GpuError> {
-        let load = |part| -> Result<_, GpuError> {
-            let missing = || GpuError::Graph { part, reason: format!("the bundle has no {form} form of it") };
-            let onnx = bundle.graph(part, form).ok_or_else(missing)?;
-            let mut program = Program::compile(part, bundle.spec(), onnx)?;
-            if choice.blocks {
-                let none =
-                    || GpuError::Graph { part, reason: "it has no transformer blocks of a known kind".to_owned() };
-                program = blocks::whole(program).ok_or_else(none)?;
+        let compile = |part| -> Result<Program, GpuError> {
+            let broken = |reason: String| GpuError::Graph { part, reason };
+            let missing = || broken(format!("the bundle has no {form} form of it"));
+            let program = Program::compile(part, bundle.spec(), bundle.graph(part, form).ok_or_else(missing)?)?;
+            if !choice.blocks {
+                return Ok(program);
             }
-            Ok(Arc::new(Loaded::new(context, program, choice.product)?))
+            let most = bundle.spec().grid().len();
+            let none = || broken("it has no transformer blocks that a workgroup has place for".to_owned());
+            blocks::whole(program, most, &context.device.limits()).ok_or_else(none)
         };
-        let encoder = load(Part::Encoder)?;
-        let decoder = bundle.spec().decoder().map(|_| load(Part::Decoder)).transpose()?;
+        let encoder = compile(Part::Encoder)?;
+        let decoder = bundle.spec().decoder().map(|_| compile(Part::Decoder)).transpose()?;
+        let load = |program| Loaded::new(context, program, choice.product).map(Arc::new);
+        let (encoder, decoder) = (load(encoder)?, decoder.map(load).transpose()?);
         Ok(Self { encoder, decoder })
     }
 
@@ -167,25 +168,20 @@ impl Engine {
             opened => opened,
         };
         let context = Arc::new(context?);
-        // weights once for each kind of product, however many tiles are tried
-        let known: RefCell<Vec<((Product, bool), Parts)>> = RefCell::default();
-        let parts_for = |choice: Choice| -> Result<Parts, GpuError> {
-            let kind = (choice.product, choice.blocks);
-            let there = known.borrow().iter().find(|(of, _)| *of == kind).map(|(_, parts)| parts.clone());
-            if let Some(parts) = there {
-                return Ok(parts);
-            }
-            let parts = Parts::load(bundle, form, &context, choice)?;
-            known.borrow_mut().push((kind, parts.clone()));
-            Ok(parts)
+        // weights once for each kind of product, in layers and in whole blocks, however many tiles are tried
+        let known: RefCell<HashMap<_, Result<Parts, GpuError>>> = RefCell::default();
+        let parts_for = |choice: Choice| {
+            let load = || Parts::load(bundle, form, &context, choice);
+            known.borrow_mut().entry((choice.product, choice.blocks)).or_insert_with(load).clone()
         };
         let prepare = |choices: &[Choice]| {
-            let draft = |&choice: &Choice| parts_for(choice)?.draft(&context, choice, bundle.spec());
+            let kernels = |&choice: &Choice| -> Result<Vec<Kernel>, GpuError> {
+                Ok(parts_for(choice)?.draft(&context, choice, bundle.spec())?.kernels().collect())
+            };
             // what does not run says so when it is tried
-            let drafts: Vec<Draft> = choices.iter().filter_map(|choice| draft(choice).ok()).collect();
-            let kernels: Vec<Kernel> = drafts.iter().flat_map(Draft::kernels).collect();
+            let kernels = choices.iter().flat_map(|choice| kernels(choice).inspect_err(|_| context.forget()));
+            let kernels: Vec<Kernel> = kernels.flatten().collect();
             let _ = context.pipelines(&kernels);
-            context.forget();
         };
         let make = |choice: Choice| {
             let parts = parts_for(choice)?;

@@ -71,7 +71,11 @@ impl Frames {
         let shape = [frame.dim().0, frame.dim().1, frame.dim().2];
         let front = match self.front.take() {
             Some(front) if front.shape == shape => front,
-            _ => Front::new(context, plan, &self.spec, &self.image, shape)?,
+            _ => {
+                let front = Front::new(context, plan, &self.spec, &self.image, shape)?;
+                uploads.renew(front.frame.size());
+                front
+            }
         };
         let front = self.front.insert(front);
         let frame = frame.as_standard_layout();

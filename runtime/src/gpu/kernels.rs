@@ -1,8 +1,9 @@
 //! The shaders, their constants and bindings.
 
-use std::collections::{HashMap, HashSet};
-use std::thread;
+use std::collections::HashMap;
 
+use rayon::ThreadPoolBuilder;
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use wgpu::{
     ComputePipeline, ComputePipelineDescriptor, Device, ErrorFilter, Limits, PipelineCompilationOptions,
     ShaderModuleDescriptor, ShaderSource,
@@ -225,23 +226,28 @@ impl Pipelines {
     /// # Errors
     /// What the driver says of one that it refuses.
     pub(super) fn get(&mut self, device: &Device, kernels: &[Kernel]) -> Result<Vec<ComputePipeline>, GpuError> {
-        let unknown: HashSet<Kernel> = kernels.iter().filter(|kernel| !self.0.contains_key(kernel)).copied().collect();
-        let compiled: Vec<Result<(Kernel, ComputePipeline), GpuError>> = thread::scope(|scope| {
-            let compile = |kernel: Kernel| scope.spawn(move || Ok((kernel, compile(device, kernel)?)));
-            let threads: Vec<_> = unknown.into_iter().map(compile).collect();
-            let broken = || GpuError::Refused { reason: "its driver broke off compiling a shader".to_owned() };
-            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(broken()))).collect()
-        });
-        let mut refused = None;
-        for result in compiled {
-            match result {
-                Ok((kernel, pipeline)) => drop(self.0.insert(kernel, pipeline)),
-                Err(error) => refused = Some(error),
+        let mut unknown: Vec<Kernel> = Vec::new();
+        for kernel in kernels {
+            if !self.0.contains_key(kernel) && !unknown.contains(kernel) {
+                unknown.push(*kernel);
             }
         }
-        let known: Option<Vec<ComputePipeline>> = kernels.iter().map(|kernel| self.0.get(kernel).cloned()).collect();
-        let lost = || GpuError::Refused { reason: "it gave no pipeline".to_owned() };
-        known.ok_or_else(|| refused.unwrap_or_else(lost))
+        let compiled = |&kernel: &Kernel| (kernel, compile(device, kernel));
+        // where there are no threads to be had, this one does it
+        let pool = (unknown.len() > 1).then(|| ThreadPoolBuilder::new().build().ok()).flatten();
+        let compiled: Vec<(Kernel, Result<ComputePipeline, GpuError>)> = match pool {
+            Some(pool) => pool.install(|| unknown.par_iter().map(compiled).collect()),
+            None => unknown.iter().map(compiled).collect(),
+        };
+        let mut refused = Ok(());
+        for (kernel, compiled) in compiled {
+            match compiled {
+                Ok(pipeline) => drop(self.0.insert(kernel, pipeline)),
+                Err(error) => refused = refused.and(Err(error)),
+            }
+        }
+        refused?;
+        Ok(kernels.iter().filter_map(|kernel| self.0.get(kernel).cloned()).collect())
     }
 }
 
@@ -265,8 +271,7 @@ fn compile(device: &Device, kernel: Kernel) -> Result<ComputePipeline, GpuError>
         },
         cache: None,
     });
-    // all are closed, the last one opened first
-    let errors: Vec<wgpu::Error> =
-        scopes.into_iter().rev().filter_map(|scope| pollster::block_on(scope.pop())).collect();
-    errors.into_iter().next().map_or(Ok(pipeline), |error| Err(error.into()))
+    // that there is no memory is said last, and is what the others come of
+    let errors = scopes.into_iter().rev().filter_map(|scope| pollster::block_on(scope.pop()));
+    errors.last().map_or(Ok(pipeline), |error| Err(error.into()))
 }

@@ -228,10 +228,6 @@ impl<'a> Builder<'a> {
             }
             (Work::Block { shape, product, params }, [weights]) => {
                 let most = rows.of(self.most) as u32;
-                if !shape.fits(most, &self.context.device.limits()) {
-                    let reason = format!("its workgroups are too small for blocks of {most} × {width}");
-                    return Err(GpuError::Refused { reason });
-                }
                 let [qkv, next] = self.qkv;
                 self.push(Job::Block { rows, shape, product, most, params }, vec![qkv, weights, out, next]);
                 self.qkv = [next, qkv];

@@ -61,7 +61,7 @@ impl Engine {
     /// As [`Engine::run`].
     pub(crate) fn profile(&mut self, task: Task, mask: &Mask, runs: usize) -> Result<Vec<KernelTime>, GpuError> {
         let mut encoder = self.context().encoder();
-        self.upload(&mut encoder, task, mask)?;
+        self.upload(&mut encoder, task, mask).map_err(|error| self.context().explain(error))?;
         self.submit_alone(encoder);
         let context = self.context();
         let parts = self.sequences(task);

@@ -89,9 +89,12 @@ impl Sequence {
     /// Records some of the dispatches.
     pub(super) fn record(&self, pass: &mut ComputePass, range: Range<usize>) {
         let visible = self.visible.unwrap_or_default();
+        let mut set = None;
         for dispatch in &self.dispatches[range] {
             let [x, y, z] = dispatch.job.groups(visible);
-            pass.set_pipeline(&dispatch.pipeline);
+            if set.replace(&dispatch.pipeline) != Some(&dispatch.pipeline) {
+                pass.set_pipeline(&dispatch.pipeline);
+            }
             pass.set_bind_group(0, &dispatch.group, &[]);
             pass.dispatch_workgroups(x, y, z);
         }

@@ -46,7 +46,7 @@ pub(super) fn fastest(
     let (sure, other) = products(settings.precision, form, settings.half);
     let with = |product| Choice { product, tile: TILES[0], subgroups: false, blocks: false };
     let (sure, other) = (with(sure), other.map(with).filter(runs));
-    let question = format!("{}, {}", settings.precision, other.unwrap_or(sure).product);
+    let question = format!("{}, {} or whole blocks", settings.precision, other.unwrap_or(sure).product);
     let kept = Kept::new(settings.folder.as_deref(), &context.adapter, bundle, form, &question);
     let known = kept.read();
     // other tiles
@@ -59,8 +59,8 @@ pub(super) fn fastest(
     };
     let by_subgroups = |choice: Choice| Some(Choice { subgroups: true, ..choice }).filter(runs);
     let all = [Some(sure), other].into_iter().flatten().flat_map(|choice| tiles(choice).chain([choice]));
-    // blocks are not multiplied in f16
-    let of_bytes = other.filter(|choice| choice.product == Product::Bytes);
+    // blocks are not multiplied in f16, and f32 weights not in bytes
+    let of_bytes = other.filter(|choice| choice.product == Product::Bytes && form == Precision::Int8);
     let whole_blocks = [Some(sure), of_bytes].into_iter().flatten().map(|choice| Choice { blocks: true, ..choice });
     let mut all = all.chain(whole_blocks.clone()).flat_map(|choice| [Some(choice), by_subgroups(choice)]).flatten();
     let known = all.find(|choice| Some(choice.to_string()) == known);
@@ -75,12 +75,12 @@ pub(super) fn fastest(
         })?;
         Ok((time, choice, engine))
     };
-    // what will be tried, most likely, is compiled together
-    let likely = other.unwrap_or(sure);
-    let mut ahead: Vec<Choice> = [sure, likely].into_iter().chain(tiles(likely)).chain(whole_blocks.clone()).collect();
-    ahead.extend(ahead.clone().into_iter().filter_map(by_subgroups));
-    prepare(&ahead);
     let mut best = timed(sure)?;
+    // what will be tried after it, most likely, is compiled together
+    let likely = other.unwrap_or(sure);
+    let mut ahead: Vec<Choice> = other.into_iter().chain(tiles(likely)).chain(whole_blocks.clone()).collect();
+    ahead.extend(by_subgroups(likely));
+    prepare(&ahead);
     // one thing at a time, on top of what was best so far
     if let Some(choice) = other {
         best = faster(best, timed(choice));

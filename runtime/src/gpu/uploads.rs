@@ -10,13 +10,19 @@ use super::GpuError;
 /// Places in memory that the GPU copies from, kept from frame to frame.
 #[derive(Debug)]
 pub(super) struct Uploads {
+    device: Device,
     belt: StagingBelt,
 }
 
 impl Uploads {
     /// Places for frames of up to so many bytes; larger ones get places of their own.
     pub(super) fn new(device: &Device, bytes: u64) -> Self {
-        Self { belt: StagingBelt::new(device.clone(), bytes) }
+        Self { device: device.clone(), belt: StagingBelt::new(device.clone(), bytes) }
+    }
+
+    /// Lets the places go that there were, for frames of so many bytes.
+    pub(super) fn renew(&mut self, bytes: u64) {
+        *self = Self::new(&self.device, bytes);
     }
 
     /// Writes to a buffer, from its beginning, before what is recorded from here on. The last word is made whole with zeros.

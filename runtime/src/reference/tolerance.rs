@@ -29,7 +29,8 @@ pub const GPU_F16_PRODUCTS: f64 = 4e-3;
 pub const GPU_INT8: f64 = 0.045;
 
 /// Relative error of a GPU's tokens in int8 beside the CPU's in int8: the same bytes, but for one that lies between two and is
-/// rounded the other way.
+/// rounded the other way; or, in whole blocks, for the values between a block's last two layers, of which a part at a time has a
+/// range of its own.
 pub const GPU_INT8_AS_ON_CPU: f64 = 2e-3;
 
 /// Root mean square of grey levels by which a picture that a GPU put together may differ from the one that the CPU puts together

@@ -3,6 +3,7 @@
 use glimpse_models::onnx::Bytes;
 use glimpse_models::{Bundle, Part, Precision};
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
+use wgpu::Limits;
 
 use super::model::TINY;
 use super::run::{flat, rows, run_for, values};
@@ -16,11 +17,12 @@ use crate::gpu::params;
 use crate::gpu::weights::{Product, bytes};
 use crate::reference;
 
-const EPSILON: f32 = 1e-6;
+/// Of the norm before the perceptron, and of the next block's first.
+const EPSILONS: [f32; 2] = [1e-6, 0.5];
 
-fn norm(width: usize, seed: u32) -> LayerNorm {
+fn norm(width: usize, epsilon: f32, seed: u32) -> LayerNorm {
     let affine = values(2, width, seed);
-    LayerNorm { weight: affine.row(0).to_vec(), bias: affine.row(1).to_vec(), epsilon: EPSILON }
+    LayerNorm { weight: affine.row(0).to_vec(), bias: affine.row(1).to_vec(), epsilon }
 }
 
 /// A layer with weights in int8, or those widened to f32.
@@ -54,7 +56,7 @@ fn apply_linear(x: &Array2<f32>, layer: &Linear, part: Option<usize>) -> Array2<
 
 fn apply_norm(x: &Array2<f32>, norm: &LayerNorm) -> Array2<f32> {
     let [weight, bias] = [&norm.weight, &norm.bias].map(|values| ArrayView1::from(values.as_slice()));
-    reference::layer_norm(x.view(), weight, bias, f64::from(EPSILON))
+    reference::layer_norm(x.view(), weight, bias, f64::from(norm.epsilon))
 }
 
 #[test]
@@ -63,7 +65,7 @@ fn a_transformer_block() {
     for context in contexts() {
         for [tokens, width, heads, hidden] in [[1, 16, 1, 16], [5, 32, 2, 96], [65, 192, 3, 768], [7, 240, 3, 240]] {
             let shape = BlockShape { width: width as u32, heads: heads as u32, hidden: hidden as u32 };
-            assert!(shape.fits(tokens as u32, &context.device.limits()));
+            assert!(shape.fits(tokens as u32 + 2, &context.device.limits()));
             let qkv = values(tokens, 3 * width, 7).mapv(|value| value * 4.0);
             let x = values(tokens, width, 1).mapv(|value| value * 3.0 + 0.5);
             for (product, tolerance) in [
@@ -80,11 +82,11 @@ fn a_transformer_block() {
                 let rest = || Rest {
                     attention: Attention { heads, head_width: width / heads, scale },
                     proj: layer(width, width, false, 10),
-                    norm: norm(width, 20),
+                    norm: norm(width, EPSILONS[0], 20),
                     fc1: layer(width, hidden, true, 30),
                     fc2: layer(hidden, width, false, 40),
                 };
-                let lead = || Lead { norm: norm(width, 50), qkv: layer(width, 3 * width, false, 60) };
+                let lead = || Lead { norm: norm(width, EPSILONS[1], 50), qkv: layer(width, 3 * width, false, 60) };
                 for (rest, lead) in [(Some(rest()), Some(lead())), (Some(rest()), None), (None, Some(lead()))] {
                     let mut expected = x.clone();
                     if let Some(Rest { proj, norm, fc1, fc2, .. }) = &rest {
@@ -105,10 +107,10 @@ fn a_transformer_block() {
                         lead: u32::from(block.lead.is_some()),
                         lead_at: (lead_at / 16) as u32,
                         scale,
-                        epsilon: EPSILON,
-                        lead_epsilon: EPSILON,
+                        epsilon: EPSILONS[0],
+                        lead_epsilon: EPSILONS[1],
                     };
-                    let job = Job::Block { rows: rows(tokens), shape, product, most: tokens as u32, params };
+                    let job = Job::Block { rows: rows(tokens), shape, product, most: tokens as u32 + 2, params };
                     let buffers = [&flat(&qkv)[..], &packed, &flat(&x), &flat(&unset)];
                     for (which, expected) in [(2, &expected), (3, &next)] {
                         let got: Vec<f32> = run_for(&context, job, 0, &buffers, which);
@@ -124,7 +126,7 @@ fn a_transformer_block() {
 #[test]
 fn weights_that_are_not_all_int8_are_widened() {
     let shape = BlockShape { width: 16, heads: 1, hidden: 16 };
-    let lead = |is_int8| Some(Lead { norm: norm(16, 1), qkv: linear(16, 48, is_int8, false, 2) });
+    let lead = |is_int8| Some(Lead { norm: norm(16, 1e-6, 1), qkv: linear(16, 48, is_int8, false, 2) });
     for (is_int8, asked, expected, column_bytes) in [
         (true, Product::Bytes, Product::Bytes, 16),
         (true, Product::Wide(Form::Int8), Product::Wide(Form::Int8), 8),
@@ -141,6 +143,24 @@ fn weights_that_are_not_all_int8_are_widened() {
     }
 }
 
+#[test]
+fn one_layer_that_is_not_int8_widens_all() {
+    let shape = BlockShape { width: 16, heads: 1, hidden: 16 };
+    for f32_layer in [None, Some(0), Some(1), Some(2)] {
+        let layer = |at, gelu| linear(16, 16, f32_layer != Some(at), gelu, 2);
+        let rest = Rest {
+            attention: Attention { heads: 1, head_width: 16, scale: 0.25 },
+            proj: layer(0, false),
+            norm: norm(16, 1e-6, 1),
+            fc1: layer(1, true),
+            fc2: layer(2, false),
+        };
+        let block = Block { shape, rest: Some(rest), lead: None };
+        let expected = if f32_layer.is_some() { Product::Wide(Form::F32) } else { Product::Bytes };
+        assert_eq!(block.product(Product::Bytes), expected);
+    }
+}
+
 fn block(kind: &Kind) -> Option<&Block> {
     if let Kind::Block(block) = kind { Some(block) } else { None }
 }
@@ -148,14 +168,17 @@ fn block(kind: &Kind) -> Option<&Block> {
 #[test]
 fn blocks_of_a_model_are_found_and_what_is_around_them_stays() {
     let bundle = Bundle::open(TINY).unwrap();
+    let most = bundle.spec().grid().len();
     let program = |part| {
         let graph = bundle.graph(part, Precision::Int8).unwrap();
         Program::compile(part, bundle.spec(), graph).unwrap()
     };
+    let floor = Limits::downlevel_defaults();
+    let count = |program| whole(program, most, &floor).map_or(0, |program| program.operations.len());
     let depths = [bundle.spec().encoder().depth, bundle.spec().decoder().unwrap().depth];
     for (part, depth) in [Part::Encoder, Part::Decoder].into_iter().zip(depths) {
         let before = program(part).operations.len();
-        let after = whole(program(part)).unwrap();
+        let after = whole(program(part), most, &floor).unwrap();
         // a block that follows another begins where that one ends
         assert_eq!(after.operations.len(), before - 7 * depth + depth + 1);
         let blocks = after.operations.iter().filter_map(|operation| block(&operation.kind));
@@ -163,11 +186,23 @@ fn blocks_of_a_model_are_found_and_what_is_around_them_stays() {
         assert!(has.eq((0..=depth).map(|at| (at > 0, at < depth))), "{part}");
         let fused = |program: &Program| program.operations.iter().map(|one| one.fused.len()).sum::<usize>();
         assert_eq!(fused(&after), fused(&program(part)));
+
+        for small in [
+            Limits { max_compute_workgroup_storage_size: 8192, ..floor.clone() },
+            Limits { max_compute_invocations_per_workgroup: 64, ..floor.clone() },
+        ] {
+            assert!(whole(program(part), most, &small).is_none(), "{part}");
+        }
     }
 
-    // a value that something else reads too, nothing that is added to, no activation
-    let spoil: [fn(&mut Program); 3] = [
+    // what something else reads too (an answer that is given, one that is read twice), nothing that is added to, no activation, another
+    // width of heads, of the layer before the last or of the rows
+    let spoil: [fn(&mut Program); 7] = [
         |program| program.output = program.operations[3].out,
+        |program| {
+            let again = program.operations[5].out;
+            program.operations.last_mut().unwrap().x = again;
+        },
         |program| program.operations.iter_mut().for_each(|operation| operation.onto = None),
         |program| {
             for operation in &mut program.operations {
@@ -176,8 +211,26 @@ fn blocks_of_a_model_are_found_and_what_is_around_them_stays() {
                 }
             }
         },
+        |program| {
+            for operation in &mut program.operations {
+                if let Kind::Attention(attention) = &mut operation.kind {
+                    attention.heads += 1;
+                }
+            }
+        },
+        |program| {
+            for operation in &mut program.operations {
+                match &mut operation.kind {
+                    Kind::Linear { layer, .. } if layer.gelu => *layer = linear(128, 192, true, true, 1),
+                    Kind::Linear { layer, .. } if layer.weights.inputs() == 512 => {
+                        *layer = linear(192, 128, true, false, 1);
+                    }
+                    _ => {}
+                }
+            }
+        },
+        |program| program.values.iter_mut().for_each(|value| value.width += 4),
     ];
-    let count = |program| whole(program).map_or(0, |program| program.operations.len());
     let all = count(program(Part::Decoder));
     for (at, spoil) in spoil.into_iter().enumerate() {
         let mut spoiled = program(Part::Decoder);

@@ -13,7 +13,9 @@ mod stream;
 
 use wgpu::Features;
 
+use super::GpuError;
 use super::context::{Context, Level};
+use super::kernels::Kernel;
 
 /// The GPU with no more than every GPU has, and with all that it has itself.
 fn contexts() -> [Context; 2] {
@@ -33,6 +35,22 @@ fn what_is_above_the_floor_is_tried_where_the_gpu_is_a_program() {
     assert_eq!(floor.device.features(), Features::empty());
     let above = Features::SHADER_F16 | Features::SUBGROUP | Features::TIMESTAMP_QUERY;
     assert!(!full.adapter.is_software() || full.device.features().contains(above), "{:?}", full.adapter);
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn a_kernel_that_is_refused_is_no_other_ones_trouble() {
+    let floor = Context::open(None, Level::Floor).unwrap();
+    let asked = [Kernel::Place, Kernel::LayerNorm { subgroups: true }, Kernel::Restore];
+    for _ in 0..2 {
+        let refused = floor.pipelines(&asked).unwrap_err();
+        assert!(
+            matches!(&refused, GpuError::Refused { reason } if reason.contains("layer_norm_subgroups")),
+            "{refused}"
+        );
+        floor.check().unwrap();
+    }
+    assert_eq!(floor.pipelines(&[asked[0], asked[2], asked[0]]).unwrap().len(), 3);
 }
 
 /// `‖got − expected‖ / ‖expected‖`.

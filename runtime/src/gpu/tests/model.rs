@@ -107,6 +107,11 @@ fn what_was_measured_once_is_not_measured_again() {
     let engine = Engine::new(&bundle, Precision::Int8, &settings(Precision::Int8, false)).unwrap();
     assert!(engine.steps(Part::Encoder).iter().any(|step| step.detail.ends_with("192 → 576, int8")), "{tuning:?}");
     assert!(start.elapsed() < tuning);
+    // so are whole blocks
+    std::fs::write(&kept, format!("{key}\nint8, 32×32 tiles, whole blocks\n")).unwrap();
+    let engine = Engine::new(&bundle, Precision::Int8, &settings(Precision::Int8, false)).unwrap();
+    let blocks = engine.steps(Part::Encoder).iter().filter(|step| step.operator == "Block");
+    assert_eq!(blocks.count(), bundle.spec().encoder().depth + 1);
     // another one's is not, nor is what was never among the choices
     for text in [format!("other; {key}\nint8, 64×64 tiles\n"), format!("{key}\nf64, 64×64 tiles\n"), String::new()] {
         std::fs::write(&kept, &text).unwrap();

@@ -6,7 +6,7 @@ use wgpu::naga::front::wgsl;
 use wgpu::naga::valid::{Capabilities, ValidationFlags, Validator};
 use wgpu::naga::{AddressSpace, Module, TypeInner};
 
-use crate::gpu::jobs::{LINE, QUERIES};
+use crate::gpu::jobs::{BLOCK_ROWS, LINE, QUERIES};
 use crate::gpu::kernels::{BlockShape, Form, Kernel, Tile};
 use crate::gpu::params;
 use crate::gpu::weights::Product;
@@ -126,11 +126,16 @@ fn each_has_as_many_invocations_as_the_host_counts_on() {
             | Kernel::Composite
             | Kernel::Copy
             | Kernel::FmaRate => [LINE, 1, 1],
+            // a row's width, an override constant, in four rows of blocks of four
+            Kernel::Block { .. } => {
+                let rows = format!("const ROWS: u32 = {BLOCK_ROWS}u;");
+                assert!([&rows, "@workgroup_size(WIDTH)"].iter().all(|text| kernel.shader().source.contains(text)));
+                [x, 1, 1]
+            }
             // a query four times, for so many groups of keys, an override constant
             Kernel::Attention { .. } => [4, QUERIES, z],
-            // a workgroup a row; or, of the membrane and of whole blocks, of an override constant's size
-            Kernel::Block { .. }
-            | Kernel::Quantize { .. }
+            // a workgroup a row; or, of the membrane, one, of an override constant's size
+            Kernel::Quantize { .. }
             | Kernel::LayerNorm { .. }
             | Kernel::LayerNormInt8 { .. }
             | Kernel::Membrane { .. } => [x, 1, 1],
