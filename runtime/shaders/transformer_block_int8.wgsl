@@ -22,10 +22,10 @@ override BATCHES: u32 = (BLOCKS + 23u) / 24u;
 
 struct Params {
     tokens: u32,
-    // whether the rest of a block is to be done, and whether the next block's begin
+    // whether the rest of a block is to be done, and the lead of the next, which makes its queries, keys and values
     rest: u32,
     lead: u32,
-    // where the begin's weights are
+    // where the lead's weights are
     lead_at: u32,
     scale: f32,
     epsilon: f32,
@@ -35,9 +35,9 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 // [tokens, 3, WIDTH]
 @group(0) @binding(1) var<storage, read> qkv: array<vec4<f32>>;
-// the rest's: proj, weight and bias of the norm, a part of fc1 and one of fc2 in turn; the begin's: weight and bias of the norm,
-// q, k and v. All layers are [WIDTH, WIDTH]: scale, bias and the sum of its weights, an i32,
-// for each column, then the weights, four of k to a word, four columns to a vector
+// the rest's: proj, weight and bias of the norm, a part of fc1 and one of fc2 in turn; the lead's: weight and bias of the norm,
+// q, k and v. All layers are [WIDTH, WIDTH]: scale, bias and the sum of its weights, an i32, for each column, then the weights,
+// four of k to a word, four columns to a vector
 @group(0) @binding(2) var<storage, read> weights: array<vec4<u32>>;
 // [tokens, WIDTH]
 @group(0) @binding(3) var<storage, read_write> x: array<vec4<f32>>;

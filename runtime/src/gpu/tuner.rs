@@ -1,8 +1,8 @@
 //! Which kernels are fastest on a GPU: measured once, at the first start with a model, and kept.
 //!
-//! The floor's kernels run on every GPU. Larger tiles, products of bytes and of f16, and sums over subgroups gain much on some and
-//! cost on others, and no list of names says which; so each is asked for the model's golden answer and then timed. What is wrong is not taken, however
-//! fast.
+//! The floor's kernels run on every GPU. Larger tiles, products of bytes and of f16, sums over subgroups, and whole blocks in one
+//! dispatch gain much on some and cost on others, and no list of names says which; so each is asked for the model's golden answer
+//! and then timed. What is wrong is not taken, however fast.
 
 use std::time::{Duration, Instant};
 

@@ -10,6 +10,7 @@ mod profile;
 mod run;
 mod shaders;
 mod stream;
+mod uploads;
 
 use wgpu::Features;
 
