@@ -88,7 +88,7 @@ impl Context {
             opened.map_err(|error| GpuError::Closed { adapter: described.name.clone(), reason: error.to_string() })?;
         let trouble = Trouble::default();
         let kept = trouble.clone();
-        device.on_uncaptured_error(Arc::new(move |error| kept.add(error.into())));
+        device.on_uncaptured_error(Arc::new(move |error| kept.add(of_wgpu(error))));
         let kept = trouble.clone();
         device.set_device_lost_callback(move |reason, message| {
             let reason = if message.is_empty() { format!("{reason:?}") } else { message };
@@ -118,7 +118,7 @@ impl Context {
     /// Has wgpu say that something went wrong.
     #[cfg(test)]
     pub(super) fn fail(&self, error: wgpu::Error) {
-        self.trouble.add(error.into());
+        self.trouble.add(of_wgpu(error));
     }
 
     /// Waits until what was submitted is done.
@@ -164,11 +164,10 @@ impl Context {
     }
 }
 
-impl From<wgpu::Error> for GpuError {
-    fn from(error: wgpu::Error) -> Self {
-        match error {
-            wgpu::Error::OutOfMemory { source } => Self::Memory { reason: source.to_string() },
-            other => Self::Refused { reason: other.to_string() },
-        }
+/// What wgpu says, in our words.
+pub(super) fn of_wgpu(error: wgpu::Error) -> GpuError {
+    match error {
+        wgpu::Error::OutOfMemory { source } => GpuError::Memory { reason: source.to_string() },
+        other => GpuError::Refused { reason: other.to_string() },
     }
 }

@@ -10,6 +10,7 @@ use wgpu::{
 };
 
 use super::GpuError;
+use super::context::of_wgpu;
 use super::jobs::{QUERIES, linear_groups};
 use super::weights::Product;
 
@@ -273,5 +274,5 @@ fn compile(device: &Device, kernel: Kernel) -> Result<ComputePipeline, GpuError>
     });
     // that there is no memory is said last, and is what the others come of
     let errors = scopes.into_iter().rev().filter_map(|scope| pollster::block_on(scope.pop()));
-    errors.last().map_or(Ok(pipeline), |error| Err(error.into()))
+    errors.last().map_or(Ok(pipeline), |error| Err(of_wgpu(error)))
 }

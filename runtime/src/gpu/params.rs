@@ -42,7 +42,7 @@ pub(super) struct Attention {
     pub(super) scale: f32,
 }
 
-/// Of `transformer_block.wgsl`.
+/// Of `transformer_block.wgsl` and `transformer_block_int8.wgsl`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 pub(super) struct Block {

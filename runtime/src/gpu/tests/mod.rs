@@ -10,6 +10,7 @@ mod profile;
 mod run;
 mod shaders;
 mod stream;
+mod tuner;
 mod uploads;
 
 use wgpu::Features;

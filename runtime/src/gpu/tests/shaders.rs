@@ -4,7 +4,7 @@ use std::mem::offset_of;
 
 use wgpu::naga::front::wgsl;
 use wgpu::naga::valid::{Capabilities, ValidationFlags, Validator};
-use wgpu::naga::{AddressSpace, Module, TypeInner};
+use wgpu::naga::{AddressSpace, Block, Expression, Handle, Module, Statement, TypeInner};
 
 use crate::gpu::jobs::{BLOCK_ROWS, LINE, QUERIES};
 use crate::gpu::kernels::{BlockShape, Form, Kernel, Tile};
@@ -145,6 +145,49 @@ fn each_has_as_many_invocations_as_the_host_counts_on() {
         assert_eq!([x, y, z], expected, "{name}");
         assert!(x * y * z <= 256, "{name}");
     }
+}
+
+/// Where statements store to.
+fn stores(block: &Block, found: &mut Vec<Handle<Expression>>) {
+    for statement in block {
+        match statement {
+            Statement::Store { pointer, .. } => found.push(*pointer),
+            Statement::Block(block) => stores(block, found),
+            Statement::If { accept, reject, .. } => [accept, reject].into_iter().for_each(|block| stores(block, found)),
+            Statement::Switch { cases, .. } => cases.iter().for_each(|case| stores(&case.body, found)),
+            Statement::Loop { body, continuing, .. } => {
+                stores(body, found);
+                stores(continuing, found);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// To write a part of a vector may write all of it: where several invocations do so, it is a race on some GPUs, of which Vulkan's are
+/// none.
+#[test]
+fn none_writes_a_part_of_a_vector_that_invocations_share() {
+    let race = "var<workgroup> v: vec4<f32>; @compute @workgroup_size(4) fn f(@builtin(local_invocation_index) i: u32) { v[i] = 1.0; }";
+    let race = ("race".to_owned(), wgsl::parse_str(race).unwrap());
+    let all = all().into_iter().map(|(kernel, _)| (kernel.shader().name.to_owned(), module(kernel)));
+    let mut with_parts = Vec::new();
+    for (name, module) in all.chain([race]) {
+        let info = Validator::new(ValidationFlags::all(), Capabilities::all()).validate(&module).unwrap();
+        let functions = module.functions.iter().map(|(handle, function)| (&info[handle], function));
+        let entry = (info.get_entry_point(0), &module.entry_points[0].function);
+        for (info, function) in functions.chain([entry]) {
+            let mut found = Vec::new();
+            stores(&function.body, &mut found);
+            let is_shared_part = |at: &Handle<Expression>| {
+                let shared =
+                    |space: AddressSpace| matches!(space, AddressSpace::WorkGroup | AddressSpace::Storage { .. });
+                matches!(info[*at].ty.inner_with(&module.types), TypeInner::ValuePointer { size: None, space, .. } if shared(*space))
+            };
+            with_parts.extend(found.iter().any(is_shared_part).then(|| name.clone()));
+        }
+    }
+    assert_eq!(with_parts, ["race"]);
 }
 
 /// A file takes in no other one: what several say is held alike here.
