@@ -42,6 +42,7 @@ mod kept;
 mod kernels;
 mod layout;
 mod loaded;
+mod membrane;
 mod params;
 mod plan;
 mod profile;

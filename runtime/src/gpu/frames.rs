@@ -7,7 +7,7 @@ use wgpu::{Buffer, BufferUsages, CommandEncoder};
 use super::context::Context;
 use super::indices::Indices;
 use super::jobs::Job;
-use super::kernels::membrane_invocations;
+use super::membrane::Membrane;
 use super::plan::Plan;
 use super::sequence::Sequence;
 use super::taps::Taps;
@@ -15,8 +15,6 @@ use super::uploads::Uploads;
 use super::{GpuError, params};
 use crate::Mask;
 
-/// How near to its end the membrane is, in grey levels of 255: as on the CPU.
-const MEMBRANE_TOLERANCE: f32 = 0.1;
 const GREY: f32 = 255.0;
 
 /// What stands before the encoder and after the decoder.
@@ -162,9 +160,10 @@ impl Back {
         let painted = plan.painted.as_ref().ok_or_else(missing)?;
         let places = spec.grid().len() as u32;
         let (side, patch_side) = (spec.image_side(), spec.patch_side());
-        let coarser = patch_side.trailing_zeros();
-        let cells: usize = (1..=coarser).map(|level| 2 * (side >> level).pow(2)).sum::<usize>() + side * side;
-        let cells = context.buffer("cells", 16 * cells as u64, BufferUsages::STORAGE);
+        let membrane = (spec.base() == Base::Membrane)
+            .then(|| Membrane::new(side as u32, patch_side as u32, &context.device.limits()));
+        let cell_count = membrane.map_or((side * side) as u64, |Membrane { cells: [far, _], .. }| far.into());
+        let cells = context.buffer("cells", 16 * cell_count, BufferUsages::STORAGE);
         let masked = Indices::new(context, "masked", places as usize);
         let picture =
             context.buffer("picture", 4 * (side * side) as u64, BufferUsages::STORAGE | BufferUsages::COPY_SRC);
@@ -172,10 +171,8 @@ impl Back {
         let start = four(spec.mean()).map(|mean| GREY * mean);
         let planes = Job::Planes(params::Planes { start, side, patch_side, padding: [0; 2] });
         let mut jobs = vec![(planes, vec![image, &plan.restore.buffer, &cells])];
-        if spec.base() == Base::Membrane {
-            let params = params::Membrane { side, patch_side, masked: 0, coarser, tolerance: MEMBRANE_TOLERANCE };
-            let invocations = membrane_invocations(&context.device.limits());
-            jobs.push((Job::Membrane { places, params, invocations }, vec![&masked.buffer, &cells]));
+        if let Some(membrane) = membrane {
+            jobs.push((membrane.job(places), vec![&masked.buffer, &cells]));
         }
         let scale = four(spec.std()).map(|std| GREY * std);
         let composite = Job::Composite(params::Composite { scale, side, patch_side, padding: [0; 2] });

@@ -86,6 +86,8 @@ pub(super) enum Job {
         places: u32,
         params: params::Membrane,
         invocations: u32,
+        /// Cells in the workgroup's memory.
+        near: u32,
     },
     Composite(params::Composite),
     Copy {
@@ -114,7 +116,7 @@ impl Job {
             Self::Resize(_) => Kernel::Resize,
             Self::Patchify(_) => Kernel::Patchify,
             Self::Planes(_) => Kernel::Planes,
-            Self::Membrane { invocations, .. } => Kernel::Membrane { invocations },
+            Self::Membrane { invocations, near, .. } => Kernel::Membrane { invocations, near },
             Self::Composite(_) => Kernel::Composite,
             Self::Copy { .. } => Kernel::Copy,
             Self::FmaRate { .. } => Kernel::FmaRate,

@@ -87,12 +87,6 @@ pub(super) fn attention_groups(parts: u32, limits: &Limits) -> u32 {
     [4, 2].into_iter().find(fits).unwrap_or(1)
 }
 
-/// Invocations of the membrane's one workgroup: as many as it may have, of those that every GPU has and four times as many.
-pub(super) fn membrane_invocations(limits: &Limits) -> u32 {
-    let most = limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x);
-    if most >= 1024 { 1024 } else { 256 }
-}
-
 /// Sizes of a transformer block that is one dispatch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct BlockShape {
@@ -158,8 +152,10 @@ pub(super) enum Kernel {
     Resize,
     Patchify,
     Planes,
+    /// With so many cells in the workgroup's memory.
     Membrane {
         invocations: u32,
+        near: u32,
     },
     Composite,
     Copy,
@@ -211,7 +207,9 @@ impl Kernel {
                 let sizes = [("WIDTH", width), ("HEADS", heads), ("HIDDEN", hidden), ("TOKENS", tokens)];
                 sizes.map(|(name, size)| (name, f64::from(size))).into_iter().chain(form).collect()
             }
-            Self::Membrane { invocations } => vec![("INVOCATIONS", f64::from(invocations))],
+            Self::Membrane { invocations, near } => {
+                vec![("INVOCATIONS", f64::from(invocations)), ("NEAR", f64::from(near))]
+            }
             _ => Vec::new(),
         }
     }

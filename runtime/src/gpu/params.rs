@@ -115,6 +115,7 @@ pub(super) struct Membrane {
     pub(super) patch_side: u32,
     pub(super) masked: u32,
     pub(super) coarser: u32,
+    pub(super) far: u32,
     pub(super) tolerance: f32,
 }
 

@@ -1,6 +1,5 @@
 //! The kernels between a camera's frame and a picture, each against its twin.
 
-use glimpse_kernels::Membrane;
 use glimpse_models::PatchGrid;
 use ndarray::{Array2, Array3, Axis, s};
 
@@ -8,7 +7,7 @@ use super::contexts;
 use super::run::{flat, run, values};
 use crate::gpu::context::Context;
 use crate::gpu::jobs::Job;
-use crate::gpu::kernels::membrane_invocations;
+use crate::gpu::membrane::Membrane;
 use crate::gpu::params;
 use crate::gpu::taps::Taps;
 use crate::gpu::weights::bytes;
@@ -143,9 +142,30 @@ fn planes_and_composite() {
 }
 
 #[test]
+fn coarse_grids_of_the_membrane_are_in_the_memory_of_a_workgroup_that_has_place_for_them() {
+    let limits = |max_compute_workgroup_storage_size, max_compute_invocations_per_workgroup| wgpu::Limits {
+        max_compute_workgroup_storage_size,
+        max_compute_invocations_per_workgroup,
+        max_compute_workgroup_size_x: max_compute_invocations_per_workgroup,
+        ..wgpu::Limits::downlevel_defaults()
+    };
+    // the floor, lavapipe, NVIDIA
+    let all = [limits(16_352, 256), limits(32_768, 1024), limits(49_152, 1024)];
+    let cells = |side, patch| all.each_ref().map(|limits| Membrane::new(side, patch, limits).cells);
+    let (fine, coarse) = (128 * 128 + 2 * (64 * 64 + 32 * 32), 2 * (16 * 16 + 8 * 8));
+    let more = 2 * 32 * 32;
+    assert_eq!(cells(128, 16), [[fine, coarse], [fine, coarse], [fine - more, coarse + more]]);
+    // an odd patch has no coarser grid
+    assert_eq!(cells(45, 9), [[45 * 45, 0]; 3]);
+    // and there may be no place at all
+    assert_eq!(Membrane::new(128, 16, &limits(1024, 256)).cells, [fine + coarse, 0]);
+}
+
+#[test]
 #[ignore = "needs a GPU"]
 fn membrane_is_the_one_that_the_cpu_spans() {
     for context in contexts() {
+        let limits = context.device.limits();
         for (side, patch) in [(128, 16), (224, 16), (112, 14), (40, 8), (45, 9)] {
             let grid = PatchGrid::new(side, side, patch).unwrap();
             let alone = Mask::from_visible(grid, &[0]).unwrap();
@@ -157,28 +177,19 @@ fn membrane_is_the_one_that_the_cpu_spans() {
                 let planes = reference::planes(image.view(), &order, grid, [0.0, 128.0, 255.0]);
                 let mut expected = image.mapv(f32::from);
                 if !mask.masked().is_empty() {
-                    let mut membrane = Membrane::new(mask.masked_pixels().view());
+                    let mut membrane = glimpse_kernels::Membrane::new(mask.masked_pixels().view());
                     for mut plane in expected.axis_iter_mut(Axis(2)) {
                         let mut values: Vec<f32> = plane.iter().copied().collect();
                         membrane.fill(&mut values);
                         plane.assign(&Array2::from_shape_vec((side, side), values).unwrap());
                     }
                 }
-                let coarser = patch.trailing_zeros();
-                let cells: usize = (1..=coarser).map(|level| 2 * (side >> level).pow(2)).sum::<usize>();
+                let membrane = Membrane::new(side as u32, patch as u32, &limits);
                 let mut all: Vec<f32> = planes.iter().copied().collect();
-                all.resize(all.len() + 4 * cells, f32::NAN);
+                all.resize(4 * membrane.cells[0] as usize, f32::NAN);
                 let masked: Vec<u32> = mask.masked().iter().map(|&index| index as u32).collect();
                 let masked = if masked.is_empty() { vec![0] } else { masked };
-                let params = params::Membrane {
-                    side: side as u32,
-                    patch_side: patch as u32,
-                    masked: 0,
-                    coarser,
-                    tolerance: 0.1,
-                };
-                let invocations = membrane_invocations(&context.device.limits());
-                let job = Job::Membrane { places: grid.len() as u32, params, invocations };
+                let job = membrane.job(grid.len() as u32);
                 let got = run(&context, job, mask.visible().len(), &[bytemuck::cast_slice(&masked)], &all);
                 let largest = expected
                     .indexed_iter()

@@ -47,8 +47,8 @@ fn all() -> Vec<(Kernel, (Fields, usize))> {
         (Kernel::Patchify, fields!(params::Patchify: scale, offset, side, patch_side)),
         (Kernel::Planes, fields!(params::Planes: start, side, patch_side)),
         (
-            Kernel::Membrane { invocations: 256 },
-            fields!(params::Membrane: side, patch_side, masked, coarser, tolerance),
+            Kernel::Membrane { invocations: 256, near: 1 },
+            fields!(params::Membrane: side, patch_side, masked, coarser, far, tolerance),
         ),
         (Kernel::Composite, fields!(params::Composite: scale, side, patch_side)),
         (Kernel::Copy, fields!(params::Copying: vectors)),
