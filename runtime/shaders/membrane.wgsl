@@ -71,76 +71,65 @@ fn membrane(@builtin(local_invocation_index) index: u32) {
     }
     storageBarrier();
     workgroupBarrier();
-    for (var level = 0u; level < params.coarser; level += 1u) {
-        coarsen(grid(level), grid(level + 1u), index);
-        settle(grid(level + 1u));
-    }
+    // at first, down to the coarsest grid; then up to each finer one, with a cycle from there down and up again
+    var level = 0u;
+    var down = true;
     var top = params.coarser;
+    // by how much a cell of the finest grid changed at most, in this cycle and in the one before it
+    var change = 0.0;
     var before = 0.0;
     for (var cycles = 0u; cycles < CYCLES;) {
-        let moved = cycle(top, index);
-        if top > 0u {
-            prolong(grid(top), grid(top - 1u), index);
-            top -= 1u;
-            settle(grid(top));
-            continue;
+        let g = grid(level);
+        let is_coarsest = level == params.coarser;
+        var sweeps = 2u + 2u * min(level, 1u);
+        var factor = 1.0;
+        if is_coarsest {
+            // a cell's sides are few here: over-relaxation comes to an end
+            sweeps = SWEEPS * g.side;
+            factor = 2.0 / (1.0 + sin(0.78539816 / f32(g.side)));
+            down = false;
+        } else if top == params.coarser {
+            // on the way to the first guess
+            sweeps = 0u;
         }
-        let change = largest(moved, index);
-        // the part of the error that a cycle leaves
-        var left = FIRST_LEFT;
-        if cycles > 0u {
-            left = clamp(change / before, LEAST_LEFT, MOST_LEFT);
+        for (var sweep = 0u; sweep < sweeps; sweep += 1u) {
+            let changed = relax(g, sweep % 2u, factor, index);
+            change = max(change, select(0.0, changed, level == 0u));
+            settle(g);
         }
-        // half of the tolerance, since what is left is no more than estimated
-        if change * left / (1.0 - left) <= 0.5 * params.tolerance {
-            break;
+        if down {
+            level += 1u;
+            let coarse = grid(level);
+            coarsen(g, coarse, index);
+            settle(coarse);
+        } else if level > 0u {
+            level -= 1u;
+            let fine = grid(level);
+            let changed = prolong(g, fine, index);
+            change = max(change, select(0.0, changed, level == 0u));
+            settle(fine);
+            if level < top {
+                top = level;
+                down = true;
+                change = 0.0;
+            }
+        } else {
+            let moved = largest(change, index);
+            // the part of the error that a cycle leaves
+            var left = FIRST_LEFT;
+            if cycles > 0u {
+                left = clamp(moved / before, LEAST_LEFT, MOST_LEFT);
+            }
+            // half of the tolerance, since what is left is no more than estimated
+            if moved * left / (1.0 - left) <= 0.5 * params.tolerance {
+                break;
+            }
+            before = moved;
+            change = 0.0;
+            down = true;
+            cycles += 1u;
         }
-        before = change;
-        cycles += 1u;
     }
-}
-
-// Down from a grid to the coarsest one and up again; the largest change on the finest grid.
-fn cycle(top: u32, index: u32) -> f32 {
-    var change = 0.0;
-    for (var level = top; level < params.coarser; level += 1u) {
-        change = max(change, sweeps(level, 1u + min(level, 1u), index));
-        coarsen(grid(level), grid(level + 1u), index);
-        settle(grid(level + 1u));
-    }
-    // a cell's sides are few here: over-relaxation comes to an end
-    let coarsest = grid(params.coarser);
-    let factor = 2.0 / (1.0 + sin(0.78539816 / f32(coarsest.side)));
-    for (var sweep = 0u; sweep < SWEEPS * coarsest.side; sweep += 1u) {
-        let changed = relax(coarsest, sweep % 2u, factor, index);
-        if params.coarser == 0u {
-            change = max(change, changed);
-        }
-        settle(coarsest);
-    }
-    for (var level = params.coarser; level > top; level -= 1u) {
-        let moved = prolong(grid(level), grid(level - 1u), index);
-        if level == 1u {
-            change = max(change, moved);
-        }
-        settle(grid(level - 1u));
-        sweeps(level - 1u, 1u + min(level - 1u, 1u), index);
-    }
-    return change;
-}
-
-// Sweeps over both colours, so many times; the largest change on the finest grid.
-fn sweeps(level: u32, times: u32, index: u32) -> f32 {
-    let g = grid(level);
-    var change = 0.0;
-    for (var sweep = 0u; sweep < 2u * times; sweep += 1u) {
-        let changed = relax(g, sweep % 2u, 1.0, index);
-        if level == 0u {
-            change = max(change, changed);
-        }
-        settle(g);
-    }
-    return change;
 }
 
 // Waits until all see what all wrote to a grid.
@@ -157,6 +146,13 @@ fn read_cell(g: Grid, i: u32) -> vec4<f32> {
         return near_cells[i];
     }
     return far_cells[i];
+}
+
+fn read_cells(g: Grid, i: vec4<u32>) -> mat4x4<f32> {
+    if g.near {
+        return mat4x4<f32>(near_cells[i.x], near_cells[i.y], near_cells[i.z], near_cells[i.w]);
+    }
+    return mat4x4<f32>(far_cells[i.x], far_cells[i.y], far_cells[i.z], far_cells[i.w]);
 }
 
 fn write_cell(g: Grid, i: u32, cell: vec4<f32>) {
@@ -203,26 +199,11 @@ fn hidden(g: Grid, i: u32) -> Cell {
 // The weighted sum of a cell's neighbours, and the weights' sum.
 fn around(g: Grid, x: u32, y: u32) -> vec4<f32> {
     let at = g.first + y * g.side + x;
-    var sum = vec4<f32>();
-    if x > 0u {
-        sum += weighted(g, read_cell(g, at - 1u));
-    }
-    if x + 1u < g.side {
-        sum += weighted(g, read_cell(g, at + 1u));
-    }
-    if y > 0u {
-        sum += weighted(g, read_cell(g, at - g.side));
-    }
-    if y + 1u < g.side {
-        sum += weighted(g, read_cell(g, at + g.side));
-    }
-    return sum;
-}
-
-fn weighted(g: Grid, neighbour: vec4<f32>) -> vec4<f32> {
-    // of the side between them
-    let weight = select(g.rim_weight, 1.0, neighbour.w > 0.0);
-    return vec4<f32>(weight * neighbour.xyz, weight);
+    let is_inside = vec4<bool>(x > 0u, x + 1u < g.side, y > 0u, y + 1u < g.side);
+    let neighbours = read_cells(g, select(vec4<u32>(at), vec4<u32>(at - 1u, at + 1u, at - g.side, at + g.side), is_inside));
+    let hidden = vec4<f32>(neighbours[0].w, neighbours[1].w, neighbours[2].w, neighbours[3].w) > vec4<f32>();
+    let weights = select(vec4<f32>(), select(vec4<f32>(g.rim_weight), vec4<f32>(1.0), hidden), is_inside);
+    return vec4<f32>((neighbours * weights).xyz, dot(weights, vec4<f32>(1.0)));
 }
 
 // What flows into a cell; on the finest grid, nothing.
@@ -283,16 +264,16 @@ fn prolong(coarse: Grid, fine: Grid, index: u32) -> f32 {
     var change = 0.0;
     for (var i = index; i < count; i += INVOCATIONS) {
         let cell = hidden(fine, i);
-        let x = i32(cell.x / 2u);
-        let y = i32(cell.y / 2u);
-        let beside = x + 2 * i32(cell.x % 2u) - 1;
-        let above = y + 2 * i32(cell.y % 2u) - 1;
-        let h = shares(value(coarse, beside, y), near);
-        let v = shares(value(coarse, x, above), near);
-        let moved = h.x * v.x * value(coarse, x, y).xyz
-            + h.y * v.x * value(coarse, beside, y).xyz
-            + h.x * v.y * value(coarse, x, above).xyz
-            + h.y * v.y * value(coarse, beside, above).xyz;
+        let own = vec2<u32>(cell.x / 2u, cell.y / 2u);
+        // to the left or right, and above or below; itself beyond the picture
+        let beside = own + 2u * vec2<u32>(cell.x % 2u, cell.y % 2u) - 1u;
+        let is_inside = beside < vec2<u32>(coarse.side);
+        let next = select(own, beside, is_inside);
+        let rows = coarse.first + coarse.side * vec2<u32>(own.y, next.y);
+        let four = read_cells(coarse, vec4<u32>(rows.x + own.x, rows.x + next.x, rows.y + own.x, rows.y + next.x));
+        let h = shares(is_inside.x, four[1].w > 0.0, near);
+        let v = shares(is_inside.y, four[2].w > 0.0, near);
+        let moved = (four * vec4<f32>(h.x * v.x, h.y * v.x, h.x * v.y, h.y * v.y)).xyz;
         let at = fine.first + cell.y * fine.side + cell.x;
         write_cell(fine, at, vec4<f32>(read_cell(fine, at).xyz + moved, 1.0));
         let size = abs(moved);
@@ -302,20 +283,9 @@ fn prolong(coarse: Grid, fine: Grid, index: u32) -> f32 {
 }
 
 // The share of a coarse cell, and of its neighbour: a hidden one, one beyond the picture, or the rim.
-fn shares(neighbour: vec4<f32>, near: f32) -> vec2<f32> {
-    if neighbour.w > 0.0 {
-        return vec2<f32>(0.75, 0.25);
-    }
-    return vec2<f32>(select(near, 1.0, neighbour.w < 0.0), 0.0);
-}
-
-// A cell; beyond the picture, −1 in its last place.
-fn value(g: Grid, x: i32, y: i32) -> vec4<f32> {
-    let side = i32(g.side);
-    if x < 0 || y < 0 || x >= side || y >= side {
-        return vec4<f32>(0.0, 0.0, 0.0, -1.0);
-    }
-    return read_cell(g, g.first + u32(y) * g.side + u32(x));
+fn shares(is_inside: bool, is_hidden: bool, near: f32) -> vec2<f32> {
+    let alone = vec2<f32>(select(1.0, near, is_inside), 0.0);
+    return select(alone, vec2<f32>(0.75, 0.25), is_inside && is_hidden);
 }
 
 // The largest of all invocations' values.

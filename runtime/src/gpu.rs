@@ -31,6 +31,7 @@
 mod adapters;
 mod blocks;
 mod compile;
+mod compiled;
 mod context;
 mod engine;
 mod error;

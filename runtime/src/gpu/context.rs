@@ -1,5 +1,6 @@
 //! A GPU that is open, and what has gone wrong on it.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,13 +11,15 @@ use wgpu::{
 
 use super::GpuError;
 use super::adapters::{self, Adapter};
+use super::compiled::Compiled;
 use super::kernels::{Kernel, Pipelines};
 
 /// How long a GPU that refused something is waited for, to say why: a lost one says so when what was under way has ended.
 const EXPLAIN: Duration = Duration::from_secs(5);
 
 /// What is used where a GPU has it.
-const ABOVE_FLOOR: Features = Features::TIMESTAMP_QUERY.union(Features::SHADER_F16).union(Features::SUBGROUP);
+const ABOVE_FLOOR: Features =
+    Features::TIMESTAMP_QUERY.union(Features::SHADER_F16).union(Features::SUBGROUP).union(Features::PIPELINE_CACHE);
 
 /// What of a GPU is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +137,19 @@ impl Context {
     /// Takes commands that are submitted together.
     pub(super) fn encoder(&self) -> CommandEncoder {
         self.device.create_command_encoder(&CommandEncoderDescriptor { label: None })
+    }
+
+    /// Keeps from here on in a folder what the driver compiles, and takes from there what is known already.
+    pub(super) fn keep_compiled(&self, folder: &Path) {
+        if self.device.features().contains(Features::PIPELINE_CACHE) {
+            let compiled = Compiled::new(folder, &self.adapter, &self.device);
+            self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).keep(compiled);
+        }
+    }
+
+    /// Has all compiled anew that is asked for from here on, and at the next start.
+    pub(super) fn compile_anew(&self) {
+        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).forget();
     }
 
     /// Kernels, each compiled once.

@@ -168,6 +168,9 @@ impl Engine {
             opened => opened,
         };
         let context = Arc::new(context?);
+        if let Some(folder) = &settings.folder {
+            context.keep_compiled(folder);
+        }
         // weights once for each kind of product, in layers and in whole blocks, however many tiles are tried
         let known: RefCell<HashMap<_, Result<Parts, GpuError>>> = RefCell::default();
         let parts_for = |choice: Choice| {
@@ -286,6 +289,11 @@ impl Engine {
     /// Whether a frame of so many bytes can be given to the GPU.
     pub(crate) fn takes(&self, frame_bytes: usize) -> bool {
         frame_bytes as u64 <= self.most_frame_bytes
+    }
+
+    /// Has all kernels compiled anew at the next start: those that were kept may be what is wrong.
+    pub(crate) fn compile_anew(&self) {
+        self.shared.context.compile_anew();
     }
 
     /// Begins a task, of which [`Stream::MOST`] may be under way.

@@ -4,7 +4,7 @@
 //! each start.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use glimpse_models::{Bundle, BundleFile, Part, Precision};
@@ -59,19 +59,19 @@ impl Kept {
     /// Keeps an answer; where that cannot be, it is measured again at the next start.
     pub(crate) fn write(&self, answer: &str) {
         let Some(file) = &self.file else { return };
-        let write = || -> std::io::Result<()> {
-            let folder = file.parent().unwrap_or(Path::new("."));
-            fs::create_dir_all(folder)?;
-            let aside = file.with_extension(format!("{}.part", std::process::id()));
-            let mut written = fs::File::create(&aside)?;
-            writeln!(written, "{}\n{answer}", self.key)?;
-            written.sync_all()?;
-            fs::rename(&aside, file)
-        };
-        if let Err(error) = write() {
+        if let Err(error) = replace(file, format!("{}\n{answer}\n", self.key).as_bytes()) {
             log::debug!("the GPU's tuning is not kept in {}: {error}", file.display());
         }
     }
+}
+
+/// Writes a file, and makes its folder, if need be. Nobody sees half of it; what a power cut leaves, readers know by its first line
+/// or digest, so that nothing waits for the disk.
+pub(super) fn replace(file: &Path, contents: &[u8]) -> io::Result<()> {
+    fs::create_dir_all(file.parent().unwrap_or(Path::new(".")))?;
+    let aside = file.with_extension(format!("{}.part", std::process::id()));
+    fs::write(&aside, contents)?;
+    fs::rename(&aside, file)
 }
 
 /// Where choices are kept: the user's cache folder.
@@ -96,7 +96,7 @@ pub(super) fn chosen(adapter: &Adapter) -> Vec<String> {
     lines
 }
 
-/// Fowler, Noll and Vo's hash, 1a: a name for a file, whose first line is compared besides.
-fn fnv(text: &str) -> u64 {
+/// Fowler, Noll and Vo's hash, 1a: a name for a file, whose contents say besides what they are.
+pub(super) fn fnv(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

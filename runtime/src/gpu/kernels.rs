@@ -10,6 +10,7 @@ use wgpu::{
 };
 
 use super::GpuError;
+use super::compiled::Compiled;
 use super::context::of_wgpu;
 use super::jobs::{QUERIES, linear_groups};
 use super::weights::Product;
@@ -217,9 +218,24 @@ impl Kernel {
 
 /// Kernels as a GPU runs them, each compiled once.
 #[derive(Debug, Default)]
-pub(super) struct Pipelines(HashMap<Kernel, ComputePipeline>);
+pub(super) struct Pipelines {
+    known: HashMap<Kernel, ComputePipeline>,
+    /// From start to start, where that is kept.
+    compiled: Option<Compiled>,
+}
 
 impl Pipelines {
+    /// Keeps from here on what the driver compiles.
+    pub(super) fn keep(&mut self, compiled: Option<Compiled>) {
+        self.compiled = compiled;
+    }
+
+    /// Compiles all anew, whatever is kept.
+    pub(super) fn forget(&mut self) {
+        self.known.clear();
+        self.compiled.iter().for_each(Compiled::forget);
+    }
+
     /// Kernels' pipelines. Those that are new are compiled side by side: it is what a start waits for.
     ///
     /// # Errors
@@ -227,11 +243,11 @@ impl Pipelines {
     pub(super) fn get(&mut self, device: &Device, kernels: &[Kernel]) -> Result<Vec<ComputePipeline>, GpuError> {
         let mut unknown: Vec<Kernel> = Vec::new();
         for kernel in kernels {
-            if !self.0.contains_key(kernel) && !unknown.contains(kernel) {
+            if !self.known.contains_key(kernel) && !unknown.contains(kernel) {
                 unknown.push(*kernel);
             }
         }
-        let compiled = |&kernel: &Kernel| (kernel, compile(device, kernel));
+        let compiled = |&kernel: &Kernel| (kernel, compile(device, kernel, self.compiled.as_ref()));
         // where there are no threads to be had, this one does it
         let pool = (unknown.len() > 1).then(|| ThreadPoolBuilder::new().build().ok()).flatten();
         let compiled: Vec<(Kernel, Result<ComputePipeline, GpuError>)> = match pool {
@@ -241,18 +257,19 @@ impl Pipelines {
         let mut refused = Ok(());
         for (kernel, compiled) in compiled {
             match compiled {
-                Ok(pipeline) => drop(self.0.insert(kernel, pipeline)),
+                Ok(pipeline) => drop(self.known.insert(kernel, pipeline)),
                 Err(error) => refused = refused.and(Err(error)),
             }
         }
         refused?;
-        Ok(kernels.iter().filter_map(|kernel| self.0.get(kernel).cloned()).collect())
+        Ok(kernels.iter().filter_map(|kernel| self.known.get(kernel).cloned()).collect())
     }
 }
 
 /// Compiles a kernel.
-fn compile(device: &Device, kernel: Kernel) -> Result<ComputePipeline, GpuError> {
+fn compile(device: &Device, kernel: Kernel, compiled: Option<&Compiled>) -> Result<ComputePipeline, GpuError> {
     let Shader { name, .. } = kernel.shader();
+    let known = compiled.and_then(|compiled| compiled.of(device, kernel));
     // what goes wrong with one is no other's trouble
     let scopes = [ErrorFilter::OutOfMemory, ErrorFilter::Internal, ErrorFilter::Validation]
         .map(|filter| device.push_error_scope(filter));
@@ -268,9 +285,15 @@ fn compile(device: &Device, kernel: Kernel) -> Result<ComputePipeline, GpuError>
             constants: &kernel.constants(),
             zero_initialize_workgroup_memory: false,
         },
-        cache: None,
+        cache: known.as_ref().map(|known| &known.cache),
     });
     // that there is no memory is said last, and is what the others come of
     let errors = scopes.into_iter().rev().filter_map(|scope| pollster::block_on(scope.pop()));
-    errors.last().map_or(Ok(pipeline), |error| Err(of_wgpu(error)))
+    if let Some(error) = errors.last() {
+        return Err(of_wgpu(error));
+    }
+    if let Some(known) = known {
+        known.keep();
+    }
+    Ok(pipeline)
 }

@@ -64,8 +64,12 @@ pub(super) fn fastest(
     let whole_blocks = [Some(sure), of_bytes].into_iter().flatten().map(|choice| Choice { blocks: true, ..choice });
     let mut all = all.chain(whole_blocks.clone()).flat_map(|choice| [Some(choice), by_subgroups(choice)]).flatten();
     let known = all.find(|choice| Some(choice.to_string()) == known);
-    if let Some(engine) = known.and_then(|choice| make(choice).ok()) {
-        return Ok(engine);
+    if let Some(choice) = known {
+        if let Ok(engine) = make(choice) {
+            return Ok(engine);
+        }
+        // it ran once
+        context.compile_anew();
     }
     let paints = bundle.spec().decoder().is_some();
     let timed = |choice| -> Result<_, GpuError> {

@@ -100,7 +100,7 @@ impl Stream {
         self.model.on_gpu(|model| {
             let tolerances = [model.engine.tolerance(), GPU_PICTURE_RMS];
             for (error, tolerance) in errors.into_iter().zip(tolerances) {
-                GpuError::check(error, tolerance)?;
+                GpuError::check(error, tolerance).inspect_err(|_| model.engine.compile_anew())?;
             }
             Ok(())
         })?;

@@ -1,6 +1,7 @@
 //! Those that are ignored need a GPU: `cargo ci test` runs them with Mesa's, which is a program.
 
 mod blocks;
+mod compiled;
 mod fallback;
 mod frames;
 mod golden;
