@@ -22,26 +22,30 @@ override BATCHES: u32 = (BLOCKS + 23u) / 24u;
 
 struct Params {
     tokens: u32,
-    // whether the rest of a block is to be done, and the lead of the next, which makes its queries, keys and values
+    // whether the rest of a block is to be done, and a norm after it
     rest: u32,
-    lead: u32,
-    // where the lead's weights are
-    lead_at: u32,
+    norm: u32,
+    // layers that read what the norm gives, side by side; without any, x becomes that
+    layers: u32,
+    // where the norm's weights are, and theirs
+    norm_at: u32,
+    // rows that they leave out
+    first: u32,
     scale: f32,
     epsilon: f32,
-    lead_epsilon: f32,
+    norm_epsilon: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 // [tokens, 3, WIDTH]
 @group(0) @binding(1) var<storage, read> qkv: array<vec4<f32>>;
-// the rest's: proj, weight and bias of the norm, a part of fc1 and one of fc2 in turn; the lead's: weight and bias of the norm,
-// q, k and v. All layers are [WIDTH, WIDTH]: scale, bias and the sum of its weights, an i32, for each column, then the weights,
+// the rest's: proj, weight and bias of its norm, a part of fc1 and one of fc2 in turn; then weight and bias of the norm after it,
+// and the layers, such as q, k and v. All are [WIDTH, WIDTH]: scale, bias and the sum of its weights, an i32, for each column, then the weights,
 // four of k to a word, four columns to a vector
 @group(0) @binding(2) var<storage, read> weights: array<vec4<u32>>;
 // [tokens, WIDTH]
 @group(0) @binding(3) var<storage, read_write> x: array<vec4<f32>>;
-// [tokens, 3, WIDTH]
+// [tokens - first, layers, WIDTH]
 @group(0) @binding(4) var<storage, read_write> next: array<vec4<f32>>;
 
 // queries, four columns of each row
@@ -99,21 +103,23 @@ fn transformer_block_int8(@builtin(workgroup_id) group: vec3<u32>, @builtin(loca
     if row < params.tokens {
         values = x[place];
     }
-    // proj, parts of fc1 and fc2 in turn, and then q, k and v
-    let end = select(LAYERS, LAYERS + 3u, params.lead != 0u);
+    // proj, parts of fc1 and fc2 in turn, and then those behind the norm
+    let end = LAYERS + params.layers;
     let start = select(LAYERS, 0u, params.rest != 0u);
     var y = vec4<f32>();
     var norm = vec4<f32>();
     // weights come while what stands before them is done
     var columns = columns_of(start, index);
     var batch = batch_of(start, index, 0u);
-    for (var layer = start; layer < end; layer += 1u) {
+    for (var layer = start;; layer += 1u) {
         if layer == 0u {
             y = attended(row, index);
-        } else if layer == 1u {
-            norm = normalized(index, values, LAYER, params.epsilon);
-        } else if layer == LAYERS {
-            norm = normalized(index, values, params.lead_at, params.lead_epsilon);
+        } else if layer == 1u || layer == LAYERS && params.norm != 0u {
+            let at = select(params.norm_at, LAYER, layer == 1u);
+            norm = normalized(index, values, at, select(params.norm_epsilon, params.epsilon, layer == 1u));
+        }
+        if layer == end {
+            break;
         }
         let is_second = layer < LAYERS && layer % 2u == 0u;
         put(index, select(norm, y, is_second));
@@ -129,8 +135,8 @@ fn transformer_block_int8(@builtin(workgroup_id) group: vec3<u32>, @builtin(loca
         let made = finished(shared_out(all, index), columns);
         columns = columns_after;
         if layer >= LAYERS {
-            if row < params.tokens {
-                next[(row * 3u + layer - LAYERS) * BLOCKS + index / ROWS] = made;
+            if row >= params.first && row < params.tokens {
+                next[((row - params.first) * params.layers + layer - LAYERS) * BLOCKS + index / ROWS] = made;
             }
         } else if is_second {
             values += made;
@@ -139,14 +145,14 @@ fn transformer_block_int8(@builtin(workgroup_id) group: vec3<u32>, @builtin(loca
         }
     }
     if params.rest != 0u && row < params.tokens {
-        x[place] = values;
+        x[place] = select(values, norm, params.norm != 0u && params.layers == 0u);
     }
 }
 
 // Where a layer's weights are.
 fn weights_of(layer: u32) -> u32 {
     let first = 2u * BLOCKS + layer * LAYER;
-    return select(select(first, 0u, layer == 0u), params.lead_at + first - LAYERS * LAYER, layer >= LAYERS);
+    return select(select(first, 0u, layer == 0u), params.norm_at + first - LAYERS * LAYER, layer >= LAYERS);
 }
 
 // Attention of a row's query over all keys.

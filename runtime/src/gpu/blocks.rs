@@ -10,12 +10,12 @@ use crate::fuse::{Attention, LayerNorm, Linear, Weights};
 /// Operations of a block, otherwise.
 const OPERATIONS: usize = 7;
 
-/// What is done at once: the rest of a block, and how the one after it begins.
+/// What is done at once: the rest of a block, and what follows it.
 #[derive(Debug)]
 pub(super) struct Block {
     pub(super) shape: BlockShape,
     pub(super) rest: Option<Rest>,
-    pub(super) lead: Option<Lead>,
+    pub(super) after: Option<After>,
 }
 
 /// From queries, keys and values to a block's answer.
@@ -28,18 +28,27 @@ pub(super) struct Rest {
     pub(super) fc2: Linear,
 }
 
-/// To queries, keys and values.
+/// A norm, and maybe a layer that reads it: queries, keys and values of the next block, or a model's head.
 #[derive(Debug)]
-pub(super) struct Lead {
+pub(super) struct After {
     pub(super) norm: LayerNorm,
-    pub(super) qkv: Linear,
+    pub(super) layer: Option<Linear>,
+    /// Rows that the layer leaves out.
+    pub(super) first: usize,
+}
+
+impl After {
+    /// Layers of a row's width that the layer is.
+    pub(super) fn layers(&self, width: usize) -> usize {
+        self.layer.as_ref().map_or(0, |layer| layer.weights.outputs() / width)
+    }
 }
 
 impl Block {
     /// What its layers are multiplied in: what is asked for, if the weights of all are good for it.
     pub(super) fn product(&self, product: Product) -> Product {
         let rest = self.rest.iter().flat_map(|rest| [&rest.proj, &rest.fc1, &rest.fc2]);
-        let mut layers = rest.chain(self.lead.iter().map(|lead| &lead.qkv));
+        let mut layers = rest.chain(self.after.iter().filter_map(|after| after.layer.as_ref()));
         match product {
             Product::Wide(Form::Int8) | Product::Bytes => {
                 let is_int8 = layers.all(|layer| matches!(layer.weights, Weights::Int8 { .. }));
@@ -50,7 +59,7 @@ impl Block {
         }
     }
 
-    /// Its weights, in the order of `transformer_block.wgsl`, and the byte at which those of its lead begin.
+    /// Its weights, in the order of `transformer_block.wgsl`, and the byte at which those of what follows it begin.
     pub(super) fn pack(&self, product: Product) -> (Vec<u8>, usize) {
         let width = self.shape.width as usize;
         let parts = (self.shape.hidden / self.shape.width) as usize;
@@ -64,12 +73,13 @@ impl Block {
             packed.extend([layer(proj, 0, 0), affine(norm)].concat());
             packed.extend((0..parts).flat_map(|part| [layer(fc1, 0, part), layer(fc2, part, 0)].concat()));
         }
-        let lead_at = packed.len();
-        if let Some(Lead { norm, qkv }) = &self.lead {
-            packed.extend(affine(norm));
-            packed.extend((0..3).flat_map(|part| layer(qkv, 0, part)));
+        let after_at = packed.len();
+        if let Some(after) = &self.after {
+            packed.extend(affine(&after.norm));
+            let parts = 0..after.layers(width);
+            packed.extend(after.layer.iter().flat_map(|linear| parts.clone().flat_map(|part| layer(linear, 0, part))));
         }
-        (packed, lead_at)
+        (packed, after_at)
     }
 }
 
@@ -113,17 +123,63 @@ pub(super) fn whole(program: Program, most: usize, limits: &Limits) -> Option<Pr
         // the block before ends where this one begins
         match operations.last_mut() {
             Some(Operation { kind: Kind::Block(before), out, fused, .. })
-                if before.shape == shape && before.lead.is_none() && *out == lead.x =>
+                if before.shape == shape && before.after.is_none() && *out == lead.x =>
             {
                 let Kind::Block(block) = lead.kind else { return None };
-                before.lead = block.lead;
+                before.after = block.after;
                 fused.extend(lead.fused);
             }
             _ => operations.push(lead),
         }
         operations.push(rest);
     }
-    Some(Program { operations, ..program })
+    Some(with_ends(Program { operations, ..program }))
+}
+
+/// Takes what follows a block into it: a norm that alone reads its answer, and then a layer that alone reads that.
+fn with_ends(program: Program) -> Program {
+    let mut readers = vec![0; program.values.len()];
+    for &Operation { x, onto, .. } in &program.operations {
+        let onto = onto.filter(|&onto| onto != x);
+        [Some(x), onto].into_iter().flatten().for_each(|value| readers[value] += 1);
+    }
+    let is_alone = |value: usize| readers[value] == 1 && value != program.output;
+    let mut operations = Vec::with_capacity(program.operations.len());
+    let mut all = program.operations.into_iter().peekable();
+    while let Some(mut operation) = all.next() {
+        if let Kind::Block(block) = &mut operation.kind
+            && block.after.is_none()
+            && is_alone(operation.out)
+            && let Some(next) = all.next_if(|next| {
+                next.x == operation.out && next.onto.is_none() && matches!(next.kind, Kind::LayerNorm(_))
+            })
+            && let Kind::LayerNorm(norm) = next.kind
+        {
+            let mut after = After { norm, layer: None, first: 0 };
+            (operation.name, operation.out) = (next.name, next.out);
+            operation.fused.extend(next.fused);
+            if is_alone(operation.out)
+                && let Some(next) = all.next_if(|next| {
+                    next.x == operation.out && next.onto.is_none() && is_of_width(&next.kind, block.shape.width)
+                })
+                && let Kind::Linear { layer, first } = next.kind
+            {
+                (after.layer, after.first) = (Some(layer), first);
+                (operation.name, operation.out, operation.onto) = (next.name, next.out, None);
+                operation.fused.extend(next.fused);
+            }
+            block.after = Some(after);
+        }
+        operations.push(operation);
+    }
+    Program { operations, ..program }
+}
+
+/// Whether it is a layer that is layers of a row's width, side by side.
+fn is_of_width(kind: &Kind, width: u32) -> bool {
+    let width = width as usize;
+    let Kind::Linear { layer, .. } = kind else { return false };
+    !layer.gelu && layer.weights.inputs() == width && layer.weights.outputs().is_multiple_of(width)
 }
 
 /// A block's operations as two, up to its queries, keys and values, and from there.
@@ -140,7 +196,7 @@ fn parts(first: Operation, others: Vec<Operation>, shape: BlockShape) -> Option<
     };
     let fused = vec![mixed.fused, proj.fused, second.fused, fc1.fused, fc2.fused];
     let (Kind::LayerNorm(norm), Kind::Linear { layer, .. }) = (first.kind, qkv.kind) else { return None };
-    let lead = Block { shape, rest: None, lead: Some(Lead { norm, qkv: layer }) };
+    let lead = Block { shape, rest: None, after: Some(After { norm, layer: Some(layer), first: 0 }) };
     let lead = operation(qkv.name, x, vec![first.fused, qkv.fused], lead);
     let (
         Kind::Attention(attention),
@@ -152,7 +208,7 @@ fn parts(first: Operation, others: Vec<Operation>, shape: BlockShape) -> Option<
     else {
         return None;
     };
-    let rest = Block { shape, rest: Some(Rest { attention, proj, norm, fc1, fc2: last }), lead: None };
+    let rest = Block { shape, rest: Some(Rest { attention, proj, norm, fc1, fc2: last }), after: None };
     Some([lead, operation(fc2.name, fc2.out, fused, rest)])
 }
 

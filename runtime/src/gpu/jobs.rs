@@ -61,7 +61,7 @@ pub(super) enum Job {
         /// Groups of invocations that share a head's keys.
         groups: u32,
     },
-    /// The rest of a transformer block, and how the next one begins, as the parameters say.
+    /// The rest of a transformer block, and what follows it, as the parameters say.
     Block {
         rows: Rows,
         shape: BlockShape,
@@ -188,8 +188,8 @@ impl Job {
                 2 * count(rows).pow(2) * u64::from(heads) * u64::from(head_width)
             }
             Self::Block { rows, shape, params, .. } => {
-                let [rest, lead] = shape.weights();
-                let layers = u64::from(params.rest) * rest + u64::from(params.lead) * lead;
+                let [rest, layer] = shape.weights();
+                let layers = u64::from(params.rest) * rest + u64::from(params.layers) * layer;
                 let keys = u64::from(params.rest) * 2 * count(rows) * u64::from(shape.width);
                 count(rows) * (layers + keys)
             }
@@ -214,11 +214,11 @@ impl Job {
             Self::LayerNorm { rows, width, .. } => 8 * area(rows, width),
             Self::Attention { rows, heads, head_width, .. } => 16 * area(rows, heads * head_width),
             Self::Block { rows, shape, product, params, .. } => {
-                let [rest, lead] = shape.weights();
-                let layers = u64::from(params.rest) * rest + u64::from(params.lead) * lead;
-                // x to and fro, and queries, keys and values each way
+                let [rest, layer] = shape.weights();
+                let layers = u64::from(params.rest) * rest + u64::from(params.layers) * layer;
+                // x to and fro, queries, keys and values, and what follows
                 product.weight_bytes() * layers
-                    + 4 * (2 + 3 * u64::from(params.rest + params.lead)) * area(rows, shape.width)
+                    + 4 * u64::from(2 + 3 * params.rest + params.layers) * area(rows, shape.width)
             }
             Self::Place { rows, width, .. } | Self::Restore { rows, width } => 12 * area(rows, width),
             Self::Resize(params::Resize { width, height, source_width, source, along_rows, channels, .. }) => {

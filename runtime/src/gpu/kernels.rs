@@ -98,10 +98,10 @@ pub(super) struct BlockShape {
 }
 
 impl BlockShape {
-    /// Weights of the layers behind queries, keys and values, and of the one that makes these.
+    /// Weights of the layers behind queries, keys and values, and of one that is as wide as a row.
     pub(super) const fn weights(self) -> [u64; 2] {
         let (width, hidden) = (self.width as u64, self.hidden as u64);
-        [width * (width + 2 * hidden), 3 * width * width]
+        [width * (width + 2 * hidden), width * width]
     }
 
     /// Whether a GPU has place for it: invocations that make four values each, a tile of them and one to exchange, bytes of them,

@@ -90,7 +90,7 @@ impl<'a> Layout<'a> {
         let values = |part: &&Loaded| {
             let operations = part.operations.iter();
             let blocks = operations.filter(|operation| matches!(operation.work, Work::Block { .. }));
-            blocks.map(|operation| 3 * self.bytes(part.values[operation.out])).max()
+            blocks.map(|operation| 3 * self.bytes(part.values[operation.x])).max()
         };
         let bytes = parts.iter().filter_map(values).max().unwrap_or_default();
         [0, 1].map(|_| {

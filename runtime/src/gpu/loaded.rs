@@ -4,7 +4,7 @@ use wgpu::Buffer;
 
 use super::compile::{Kind, Operation, Program, Value};
 use super::context::Context;
-use super::kernels::BlockShape;
+use super::kernels::{BlockShape, Form};
 use super::weights::{self, Packed, Product};
 use super::{GpuError, params};
 use crate::Step;
@@ -43,9 +43,13 @@ pub(super) enum Work {
 impl Loaded {
     /// Moves a program's weights to the GPU.
     pub(super) fn new(context: &Context, program: Program, product: Product) -> Result<Self, GpuError> {
+        // beside whole blocks, a dispatch to make bytes costs more than bytes save
+        let has_blocks = program.operations.iter().any(|operation| matches!(operation.kind, Kind::Block(_)));
+        let around = if has_blocks && product == Product::Bytes { Product::Wide(Form::Int8) } else { product };
         let mut steps = Vec::with_capacity(program.operations.len());
         let mut operations = Vec::with_capacity(program.operations.len());
         for Operation { name, fused, kind, x, out, onto } in program.operations {
+            let product = if matches!(kind, Kind::Block(_)) { product } else { around };
             let (work, operator, detail, constants) = load(context, &name, kind, onto.is_some(), product)?;
             steps.push(Step { name, operator: operator.to_owned(), detail, fused });
             operations.push(LoadedOperation { work, constants, x, out, onto });
@@ -97,16 +101,18 @@ fn load(
         }
         Kind::Block(block) => {
             let (shape, product) = (block.shape, block.product(product));
-            let (packed, lead_at) = block.pack(product);
-            let rest = block.rest.as_ref();
+            let (packed, norm_at) = block.pack(product);
+            let (rest, after) = (block.rest.as_ref(), block.after.as_ref());
             let params = params::Block {
                 tokens: 0,
                 rest: u32::from(rest.is_some()),
-                lead: u32::from(block.lead.is_some()),
-                lead_at: (lead_at / size_of::<[f32; 4]>()) as u32,
+                norm: u32::from(after.is_some()),
+                layers: after.map_or(0, |after| after.layers(shape.width as usize)) as u32,
+                norm_at: (norm_at / size_of::<[f32; 4]>()) as u32,
+                first: after.map_or(0, |after| after.first) as u32,
                 scale: rest.map_or(0.0, |rest| rest.attention.scale),
                 epsilon: rest.map_or(0.0, |rest| rest.norm.epsilon),
-                lead_epsilon: block.lead.as_ref().map_or(0.0, |lead| lead.norm.epsilon),
+                norm_epsilon: after.map_or(0.0, |after| after.norm.epsilon),
             };
             let BlockShape { width, heads, hidden } = shape;
             let detail = format!("{heads} heads, {width} → {hidden} → {width}, {product}");

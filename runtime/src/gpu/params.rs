@@ -48,11 +48,13 @@ pub(super) struct Attention {
 pub(super) struct Block {
     pub(super) tokens: u32,
     pub(super) rest: u32,
-    pub(super) lead: u32,
-    pub(super) lead_at: u32,
+    pub(super) norm: u32,
+    pub(super) layers: u32,
+    pub(super) norm_at: u32,
+    pub(super) first: u32,
     pub(super) scale: f32,
     pub(super) epsilon: f32,
-    pub(super) lead_epsilon: f32,
+    pub(super) norm_epsilon: f32,
 }
 
 /// Of `place.wgsl`.

@@ -227,10 +227,15 @@ impl<'a> Builder<'a> {
                 self.push(Job::Attention { rows, heads, head_width, scale, groups }, vec![x, out]);
             }
             (Work::Block { shape, product, params }, [weights]) => {
+                let rows = from.rows;
                 let most = rows.of(self.most) as u32;
-                let [qkv, next] = self.qkv;
-                self.push(Job::Block { rows, shape, product, most, params }, vec![qkv, weights, out, next]);
-                self.qkv = [next, qkv];
+                let [qkv, mut next] = self.qkv;
+                match operation.onto {
+                    Some(_) => self.qkv = [next, qkv],
+                    // layers that are not for a block
+                    None => next = out,
+                }
+                self.push(Job::Block { rows, shape, product, most, params }, vec![qkv, weights, x, next]);
             }
             (Work::Place { places }, [table]) => {
                 self.push(Job::Place { rows, width, places }, vec![x, table, indices, out]);

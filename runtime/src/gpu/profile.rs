@@ -231,12 +231,17 @@ impl fmt::Display for Sizes {
                 write!(f, "{}×{width}", rows.of(visible))
             }
             Job::Block { rows, shape, params, .. } => {
-                let part = match (params.rest, params.lead) {
-                    (0, _) => "begin",
-                    (_, 0) => "end",
-                    _ => "end and begin",
+                let what = match [params.rest, params.norm] {
+                    [0, _] => "",
+                    [_, 0] => ", block",
+                    _ => ", block and",
                 };
-                write!(f, "{} tokens of {}, {part}", rows.of(visible), shape.width)
+                write!(f, "{} tokens of {}{what}", rows.of(visible), shape.width)?;
+                match params.layers {
+                    0 if params.norm == 0 => Ok(()),
+                    0 => f.write_str(" norm"),
+                    layers => write!(f, " norm and {layers} layers"),
+                }
             }
             Job::Place { rows, width, .. } | Job::Restore { rows, width } => write!(f, "{}×{width}", rows.of(visible)),
             Job::Attention { rows, heads, head_width, .. } => {

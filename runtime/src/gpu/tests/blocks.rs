@@ -2,14 +2,14 @@
 
 use glimpse_models::onnx::Bytes;
 use glimpse_models::{Bundle, Part, Precision};
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis, s};
 use wgpu::Limits;
 
 use super::model::TINY;
 use super::run::{flat, rows, run_for, values};
 use super::{contexts, relative_error};
 use crate::fuse::{Attention, LayerNorm, Linear, Weights};
-use crate::gpu::blocks::{Block, Lead, Rest, whole};
+use crate::gpu::blocks::{After, Block, Rest, whole};
 use crate::gpu::compile::{Kind, Program};
 use crate::gpu::jobs::Job;
 use crate::gpu::kernels::{BlockShape, Form};
@@ -17,7 +17,7 @@ use crate::gpu::params;
 use crate::gpu::weights::{Product, bytes};
 use crate::reference;
 
-/// Of the norm before the perceptron, and of the next block's first.
+/// Of the norm before the perceptron, and of the one after the block.
 const EPSILONS: [f32; 2] = [1e-6, 0.5];
 
 fn norm(width: usize, epsilon: f32, seed: u32) -> LayerNorm {
@@ -86,35 +86,59 @@ fn a_transformer_block() {
                     fc1: layer(width, hidden, true, 30),
                     fc2: layer(hidden, width, false, 40),
                 };
-                let lead = || Lead { norm: norm(width, EPSILONS[1], 50), qkv: layer(width, 3 * width, false, 60) };
-                for (rest, lead) in [(Some(rest()), Some(lead())), (Some(rest()), None), (None, Some(lead()))] {
+                // queries, keys and values; a norm alone; a head, which leaves out a row if there are more
+                let norm = || norm(width, EPSILONS[1], 50);
+                let after = |layers: usize, first| {
+                    let layer = (layers > 0).then(|| layer(width, layers * width, false, 60));
+                    Some(After { norm: norm(), layer, first })
+                };
+                for (rest, after) in [
+                    (Some(rest()), after(3, 0)),
+                    (Some(rest()), None),
+                    (None, after(3, 0)),
+                    (Some(rest()), after(0, 0)),
+                    (Some(rest()), after(4, 1.min(tokens - 1))),
+                ] {
                     let mut expected = x.clone();
                     if let Some(Rest { proj, norm, fc1, fc2, .. }) = &rest {
                         expected += &apply_linear(&reference::attention(qkv.view(), heads), proj, part);
                         let hidden = apply_linear(&apply_norm(&expected, norm), fc1, part);
                         expected += &apply_linear(&hidden, fc2, part);
                     }
-                    let unset = Array2::from_elem((tokens, 3 * width), 8.0);
-                    let next =
-                        lead.as_ref().map(|Lead { norm, qkv }| apply_linear(&apply_norm(&expected, norm), qkv, part));
-                    let next = next.unwrap_or_else(|| unset.clone());
-                    let block = Block { shape, rest, lead };
+                    let unset = Array2::from_elem((tokens, 4 * width), 8.0);
+                    let mut next = Vec::new();
+                    if let Some(After { norm, layer, first }) = &after {
+                        let normed = apply_norm(&expected, norm);
+                        match layer {
+                            Some(layer) => {
+                                let read = normed.slice(s![*first.., ..]).to_owned();
+                                next.extend(apply_linear(&read, layer, part));
+                            }
+                            None => expected = normed,
+                        }
+                    }
+                    let block = Block { shape, rest, after };
                     assert_eq!(block.product(product), product);
-                    let (packed, lead_at) = block.pack(product);
+                    let (packed, norm_at) = block.pack(product);
+                    let after = block.after.as_ref();
                     let params = params::Block {
                         tokens: 0,
                         rest: u32::from(block.rest.is_some()),
-                        lead: u32::from(block.lead.is_some()),
-                        lead_at: (lead_at / 16) as u32,
+                        norm: u32::from(after.is_some()),
+                        layers: after.map_or(0, |after| after.layers(width)) as u32,
+                        norm_at: (norm_at / 16) as u32,
+                        first: after.map_or(0, |after| after.first) as u32,
                         scale,
                         epsilon: EPSILONS[0],
-                        lead_epsilon: EPSILONS[1],
+                        norm_epsilon: EPSILONS[1],
                     };
                     let job = Job::Block { rows: rows(tokens), shape, product, most: tokens as u32 + 2, params };
                     let buffers = [&flat(&qkv)[..], &packed, &flat(&x), &flat(&unset)];
-                    for (which, expected) in [(2, &expected), (3, &next)] {
+                    for (which, expected) in [(2, expected.as_slice().unwrap()), (3, &next)] {
                         let got: Vec<f32> = run_for(&context, job, 0, &buffers, which);
-                        let error = relative_error(&got, expected.as_slice().unwrap());
+                        let (got, untouched) = got.split_at(expected.len());
+                        assert!(untouched.iter().all(|&value| value.to_bits() == 8f32.to_bits()), "{job:?}");
+                        let error = if got.is_empty() { 0.0 } else { relative_error(got, expected) };
                         assert!(error <= tolerance, "{job:?} {which}: {error:e}");
                     }
                 }
@@ -126,7 +150,8 @@ fn a_transformer_block() {
 #[test]
 fn weights_that_are_not_all_int8_are_widened() {
     let shape = BlockShape { width: 16, heads: 1, hidden: 16 };
-    let lead = |is_int8| Some(Lead { norm: norm(16, 1e-6, 1), qkv: linear(16, 48, is_int8, false, 2) });
+    let layer = |is_int8| Some(linear(16, 48, is_int8, false, 2));
+    let after = |is_int8| Some(After { norm: norm(16, 1e-6, 1), layer: layer(is_int8), first: 0 });
     for (is_int8, asked, expected, column_bytes) in [
         (true, Product::Bytes, Product::Bytes, 16),
         (true, Product::Wide(Form::Int8), Product::Wide(Form::Int8), 8),
@@ -134,12 +159,12 @@ fn weights_that_are_not_all_int8_are_widened() {
         (false, Product::Wide(Form::Int8), Product::Wide(Form::F32), 8),
         (true, Product::Half, Product::Wide(Form::F16), 8),
     ] {
-        let block = Block { shape, rest: None, lead: lead(is_int8) };
+        let block = Block { shape, rest: None, after: after(is_int8) };
         assert_eq!(block.product(asked), expected);
-        let (packed, lead_at) = block.pack(expected);
+        let (packed, norm_at) = block.pack(expected);
         // weight and bias of the norm, columns, and weights
         let weights = 16 * 48 * expected.weight_bytes() as usize;
-        assert_eq!((packed.len(), lead_at), (4 * 2 * 16 + column_bytes * 48 + weights, 0));
+        assert_eq!((packed.len(), norm_at), (4 * 2 * 16 + column_bytes * 48 + weights, 0));
     }
 }
 
@@ -155,7 +180,7 @@ fn one_layer_that_is_not_int8_widens_all() {
             fc1: layer(1, true),
             fc2: layer(2, false),
         };
-        let block = Block { shape, rest: Some(rest), lead: None };
+        let block = Block { shape, rest: Some(rest), after: None };
         let expected = if f32_layer.is_some() { Product::Wide(Form::F32) } else { Product::Bytes };
         assert_eq!(block.product(Product::Bytes), expected);
     }
@@ -179,11 +204,15 @@ fn blocks_of_a_model_are_found_and_what_is_around_them_stays() {
     for (part, depth) in [Part::Encoder, Part::Decoder].into_iter().zip(depths) {
         let before = program(part).operations.len();
         let after = whole(program(part), most, &floor).unwrap();
-        // a block that follows another begins where that one ends
-        assert_eq!(after.operations.len(), before - 7 * depth + depth + 1);
+        // a block that follows another begins where that one ends, and the last one takes the norm behind it, and a head
+        let behind = if part == Part::Decoder { 2 } else { 1 };
+        assert_eq!(after.operations.len(), before - 7 * depth + depth + 1 - behind);
+        assert_eq!(after.operations.last().unwrap().out, after.output);
         let blocks = after.operations.iter().filter_map(|operation| block(&operation.kind));
-        let has = blocks.map(|block| (block.rest.is_some(), block.lead.is_some()));
-        assert!(has.eq((0..=depth).map(|at| (at > 0, at < depth))), "{part}");
+        let layers = |block: &Block| block.after.as_ref().map(|after| after.layers(block.shape.width as usize));
+        let has = blocks.map(|block| (block.rest.is_some(), layers(block)));
+        let last = if part == Part::Decoder { 6 } else { 0 };
+        assert!(has.eq((0..=depth).map(|at| (at > 0, Some(if at < depth { 3 } else { last })))), "{part}");
         let fused = |program: &Program| program.operations.iter().map(|one| one.fused.len()).sum::<usize>();
         assert_eq!(fused(&after), fused(&program(part)));
 

@@ -44,6 +44,20 @@ fn each_dispatch_of_a_frame_takes_its_time() {
     let fewer = engine.profile(task(Give::Tokens), &mask, 3).unwrap();
     assert!(fewer.iter().all(|kernel| !["membrane", "composite", "restore"].contains(&kernel.kernel)), "{fewer:?}");
 
+    // with whole blocks, what makes bytes of rows is left out, and so are norms of their own
+    let choice = Choice { product: Product::Bytes, blocks: true, ..choice };
+    let settings = Settings { choice: Some(choice), ..Settings::new(None, Precision::Int8, false) };
+    let mut whole = Engine::new(&bundle, Precision::Int8, &settings).unwrap();
+    let all = whole.profile(task(Give::Both), &mask, 3).unwrap();
+    let mut names: Vec<_> = all.iter().flat_map(|kernel| vec![kernel.kernel; kernel.dispatches]).collect();
+    names.retain(|&name| name != "transformer_block_int8");
+    names.sort_unstable();
+    let expected =
+        ["composite", "linear", "linear", "membrane", "patchify", "place", "planes", "resize", "resize", "restore"];
+    assert_eq!(names, expected);
+    let count: usize = all.iter().map(|kernel| kernel.dispatches).sum();
+    assert_eq!(count, expected.len() + blocks + 2);
+
     let ceilings = engine.ceilings().unwrap().unwrap();
     assert!(ceilings.copy_gbytes_per_s > 0.1 && ceilings.f32_gmacs_per_s > 0.1, "{ceilings:?}");
 }

@@ -35,9 +35,12 @@ fn all() -> Vec<(Kernel, (Fields, usize))> {
         (Kernel::Attention { parts: 4, groups: 1 }, fields!(params::Attention: tokens, heads, scale)),
         (
             block(Product::Wide(Form::F32)),
-            fields!(params::Block: tokens, rest, lead, lead_at, scale, epsilon, lead_epsilon),
+            fields!(params::Block: tokens, rest, norm, layers, norm_at, first, scale, epsilon, norm_epsilon),
         ),
-        (block(Product::Bytes), fields!(params::Block: tokens, rest, lead, lead_at, scale, epsilon, lead_epsilon)),
+        (
+            block(Product::Bytes),
+            fields!(params::Block: tokens, rest, norm, layers, norm_at, first, scale, epsilon, norm_epsilon),
+        ),
         (Kernel::Place, fields!(params::Place: rows, width, places)),
         (Kernel::Restore, fields!(params::Restore: rows, width)),
         (
