@@ -356,31 +356,35 @@ impl Engine {
     pub(super) fn upload(&mut self, encoder: &mut CommandEncoder, task: Task, mask: &Mask) -> Result<(), GpuError> {
         let stretch = Stretch::of(task);
         let context = &self.shared.context;
-        self.plan.sequence.set_visible(context, mask.visible().len());
-        if stretch != Stretch::Decode {
-            self.plan.positions.set(context, mask.visible().iter().map(|&place| place as u32));
-        }
-        if stretch != Stretch::Encode {
-            self.plan.restore.set(context, mask.restore().iter().map(|&place| place as u32));
-        }
+        let uploads = &mut self.uploads;
         self.rows.clear();
         match task {
             Task::Encode(patches) | Task::Predict(patches) => {
-                for &index in mask.visible() {
-                    self.rows.extend(patches.row(index));
+                for row in mask.visible().iter().map(|&index| patches.row(index)) {
+                    match row.to_slice() {
+                        Some(row) => self.rows.extend_from_slice(row),
+                        None => self.rows.extend(row),
+                    }
                 }
-                self.uploads.write(encoder, &self.plan.patches, bytemuck::cast_slice(&self.rows))?;
+                uploads.write(encoder, &self.plan.patches, bytemuck::cast_slice(&self.rows))?;
             }
             Task::Decode(tokens) => {
                 self.rows.extend(tokens);
-                self.uploads.write(encoder, &self.plan.tokens, bytemuck::cast_slice(&self.rows))?;
+                uploads.write(encoder, &self.plan.tokens, bytemuck::cast_slice(&self.rows))?;
             }
             Task::Frame(frame, give) => {
-                self.frames.take(context, &self.plan, (&mut self.uploads, encoder), frame, mask)?;
+                self.frames.take(context, &self.plan, (uploads, encoder), frame, mask)?;
                 if give.picture() {
-                    self.frames.hide(context, &self.plan, mask)?;
+                    self.frames.hide(context, &self.plan, (uploads, encoder), mask)?;
                 }
             }
+        }
+        self.plan.sequence.set_visible((uploads, encoder), mask.visible().len())?;
+        if stretch != Stretch::Decode {
+            self.plan.positions.set((uploads, encoder), mask.visible().iter().map(|&place| place as u32))?;
+        }
+        if stretch != Stretch::Encode {
+            self.plan.restore.set((uploads, encoder), mask.restore().iter().map(|&place| place as u32))?;
         }
         Ok(())
     }

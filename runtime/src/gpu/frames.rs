@@ -78,20 +78,24 @@ impl Frames {
         let front = self.front.insert(front);
         let frame = frame.as_standard_layout();
         uploads.write(encoder, &front.frame, frame.as_slice().unwrap_or_default())?;
-        front.sequence.set_visible(context, mask.visible().len());
-        Ok(())
+        front.sequence.set_visible((uploads, encoder), mask.visible().len())
     }
 
     /// Says what is to be painted.
-    pub(super) fn hide(&mut self, context: &Context, plan: &Plan, mask: &Mask) -> Result<(), GpuError> {
+    pub(super) fn hide(
+        &mut self,
+        context: &Context,
+        plan: &Plan,
+        (uploads, encoder): (&mut Uploads, &mut CommandEncoder),
+        mask: &Mask,
+    ) -> Result<(), GpuError> {
         let back = match self.back.take() {
             Some(back) => back,
             None => Back::new(context, plan, &self.spec, &self.image)?,
         };
         let back = self.back.insert(back);
-        back.masked.set(context, mask.masked().iter().map(|&place| place as u32));
-        back.sequence.set_visible(context, mask.visible().len());
-        Ok(())
+        back.masked.set((uploads, encoder), mask.masked().iter().map(|&place| place as u32))?;
+        back.sequence.set_visible((uploads, encoder), mask.visible().len())
     }
 
     /// Four bytes to a pixel: `[S, S]`.

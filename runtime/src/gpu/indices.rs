@@ -1,8 +1,10 @@
 //! Places of patches, on the GPU.
 
-use wgpu::{Buffer, BufferUsages};
+use wgpu::{Buffer, BufferUsages, CommandEncoder};
 
+use super::GpuError;
 use super::context::Context;
+use super::uploads::Uploads;
 
 /// A list of places: what is there already is not taken there again.
 #[derive(Debug)]
@@ -20,13 +22,21 @@ impl Indices {
         Self { buffer, known: Vec::with_capacity(most), new: Vec::with_capacity(most) }
     }
 
-    /// Sets them.
-    pub(super) fn set(&mut self, context: &Context, places: impl Iterator<Item = u32>) {
+    /// Sets them, before what is recorded from here on.
+    ///
+    /// # Errors
+    /// When the GPU is lost.
+    pub(super) fn set(
+        &mut self,
+        (uploads, encoder): (&mut Uploads, &mut CommandEncoder),
+        places: impl Iterator<Item = u32>,
+    ) -> Result<(), GpuError> {
         self.new.clear();
         self.new.extend(places);
         if self.new != self.known {
-            context.queue.write_buffer(&self.buffer, 0, bytemuck::cast_slice(&self.new));
+            uploads.write(encoder, &self.buffer, bytemuck::cast_slice(&self.new))?;
             std::mem::swap(&mut self.known, &mut self.new);
         }
+        Ok(())
     }
 }

@@ -118,7 +118,7 @@ impl Engine {
         let sums = context.buffer("sums", 16 * u64::from(groups), BufferUsages::STORAGE);
         let params = params::FmaRate { factor: 0.5, summand: 0.25 };
         let mut fma = Sequence::new(context, &[(Job::FmaRate { groups, params }, vec![&sums])]).unwrap();
-        fma.set_visible(context, 0);
+        fma.set_visible_at_once(context, 0);
         let mut encoder = context.encoder();
         let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor { label: None, timestamp_writes: None });
         for _ in 0..times {
@@ -145,7 +145,7 @@ impl Engine {
         let mut fma = Sequence::new(context, &[(fma, vec![&to])])?;
         for _ in 0..5 {
             for (sequence, least) in [&mut copy, &mut fma].into_iter().zip(&mut least) {
-                sequence.set_visible(context, 0);
+                sequence.set_visible_at_once(context, 0);
                 let mut encoder = context.encoder();
                 clock.pass(&mut encoder, 0, |pass| sequence.record(pass, 0..1));
                 let time = clock.read(context, encoder, self.limit)?;

@@ -4,14 +4,15 @@ use std::num::NonZeroU64;
 use std::ops::Range;
 
 use wgpu::{
-    BindGroup, BindGroupDescriptor, BindGroupEntry, BindingResource, Buffer, BufferBinding, BufferUsages, ComputePass,
-    ComputePipeline,
+    BindGroup, BindGroupDescriptor, BindGroupEntry, BindingResource, Buffer, BufferBinding, BufferUsages,
+    CommandEncoder, ComputePass, ComputePipeline,
 };
 
 use super::GpuError;
 use super::context::Context;
 use super::jobs::Job;
 use super::kernels::Kernel;
+use super::uploads::Uploads;
 
 /// Bytes between the parameters of one dispatch and of the next, as every GPU allows them.
 const PARAMS_STRIDE: u64 = 256;
@@ -72,18 +73,36 @@ impl Sequence {
         self.dispatches.iter().map(|dispatch| dispatch.job)
     }
 
-    /// Says how many patches are visible.
-    pub(super) fn set_visible(&mut self, context: &Context, visible: usize) {
-        if self.visible.replace(visible) == Some(visible) {
-            return;
+    /// Says how many patches are visible, in what is recorded from here on.
+    ///
+    /// # Errors
+    /// When the GPU is lost.
+    pub(super) fn set_visible(
+        &mut self,
+        (uploads, encoder): (&mut Uploads, &mut CommandEncoder),
+        visible: usize,
+    ) -> Result<(), GpuError> {
+        if self.visible != Some(visible) {
+            self.make_params(visible);
+            uploads.write(encoder, &self.params, &self.bytes)?;
         }
+        Ok(())
+    }
+
+    /// Says it for what is submitted from here on.
+    pub(super) fn set_visible_at_once(&mut self, context: &Context, visible: usize) {
+        self.make_params(visible);
+        context.queue.write_buffer(&self.params, 0, &self.bytes);
+    }
+
+    fn make_params(&mut self, visible: usize) {
+        self.visible = Some(visible);
         self.bytes.clear();
         self.bytes.resize(self.dispatches.len() * PARAMS_STRIDE as usize, 0);
         for (dispatch, place) in self.dispatches.iter().zip(self.bytes.chunks_exact_mut(PARAMS_STRIDE as usize)) {
             let params = dispatch.job.params(visible);
             place[..params.len()].copy_from_slice(&params);
         }
-        context.queue.write_buffer(&self.params, 0, &self.bytes);
     }
 
     /// Records some of the dispatches.

@@ -7,6 +7,9 @@ use wgpu::{Buffer, COPY_BUFFER_ALIGNMENT, CommandEncoder, Device};
 
 use super::GpuError;
 
+/// Bytes of indices and parameters that go with a frame.
+const WITH_FRAME: u64 = 1 << 16;
+
 /// Places in memory that the GPU copies from, kept from frame to frame.
 #[derive(Debug)]
 pub(super) struct Uploads {
@@ -15,12 +18,12 @@ pub(super) struct Uploads {
 }
 
 impl Uploads {
-    /// Places for frames of up to so many bytes; larger ones get places of their own.
+    /// Places for frames of up to so many bytes, and for what goes with them; larger ones get places of their own.
     pub(super) fn new(device: &Device, bytes: u64) -> Self {
-        Self { device: device.clone(), belt: StagingBelt::new(device.clone(), bytes) }
+        Self { device: device.clone(), belt: StagingBelt::new(device.clone(), bytes + WITH_FRAME) }
     }
 
-    /// Lets the places go that there were, for frames of so many bytes.
+    /// Lets the places go that there were, for frames of so many bytes. To be called before anything else is written for a frame.
     pub(super) fn renew(&mut self, bytes: u64) {
         *self = Self::new(&self.device, bytes);
     }

@@ -120,8 +120,10 @@ impl From<KernelTime> for Kernel {
 fn run(stream: &mut Stream, frame: ArrayView3<u8>, mask: &Mask, runs: u32, under_way: usize) -> Result<[Vec<f64>; 2]> {
     let warm_up = runs.div_ceil(10).max(under_way as u32);
     let (mut times, mut host) = (Vec::new(), Vec::new());
-    // frames are given to and fro, as a camera's buffers are
-    let mut frames: Vec<_> = (0..under_way).map(|_| (frame.to_owned(), mask.clone())).collect();
+    // frames are given to and fro, as a camera's buffers are, each with a mask of its own
+    let (grid, hidden) = (mask.grid(), mask.masked().len());
+    let masks = (0..under_way as u64).map(|seed| Mask::random(grid, hidden as f32 / grid.len() as f32, seed));
+    let mut frames = masks.map(|mask| Ok((frame.to_owned(), mask?))).collect::<Result<Vec<_>>>()?;
     let (mut last, mut last_host) = (Instant::now(), thread_ms());
     for run in 0..warm_up + runs {
         while let Some((frame, mask)) = frames.pop() {

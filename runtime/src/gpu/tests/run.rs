@@ -30,7 +30,7 @@ pub(super) fn run_for<T: Pod>(context: &Context, job: Job, visible: usize, conte
     }
     let staging = context.buffer("staging", size, BufferUsages::MAP_READ | BufferUsages::COPY_DST);
     let mut sequence = Sequence::new(context, &[(job, buffers.iter().collect())]).unwrap();
-    sequence.set_visible(context, visible);
+    sequence.set_visible_at_once(context, visible);
     let mut encoder = context.device.create_command_encoder(&CommandEncoderDescriptor::default());
     let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor::default());
     sequence.record(&mut pass, 0..1);
