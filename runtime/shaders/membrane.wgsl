@@ -17,7 +17,7 @@ const FIRST_LEFT: f32 = 0.5;
 const LEAST_LEFT: f32 = 0.1;
 const MOST_LEFT: f32 = 0.9;
 // Sweeps over a colour of the coarsest grid, for each cell of its side.
-const SWEEPS: u32 = 4u;
+const SWEEPS: u32 = 6u;
 
 struct Params {
     // of the picture and of a patch, in pixels
@@ -86,13 +86,17 @@ fn membrane(@builtin(local_invocation_index) index: u32) {
         if is_coarsest {
             // a cell's sides are few here: over-relaxation comes to an end
             sweeps = SWEEPS * g.side;
-            factor = 2.0 / (1.0 + sin(0.78539816 / f32(g.side)));
+            factor = 2.0 / (1.0 + sin(select(0.78539816, 0.4, params.coarser == 0u) / f32(g.side)));
             down = false;
         } else if top == params.coarser {
             // on the way to the first guess
             sweeps = 0u;
         }
         for (var sweep = 0u; sweep < sweeps; sweep += 1u) {
+            if params.coarser == 0u && sweep + 2u == sweeps {
+                // what the last two change is what counts
+                change = 0.0;
+            }
             let changed = relax(g, sweep % 2u, factor, index);
             change = max(change, select(0.0, changed, level == 0u));
             settle(g);
@@ -102,12 +106,18 @@ fn membrane(@builtin(local_invocation_index) index: u32) {
             let coarse = grid(level);
             coarsen(g, coarse, index);
             settle(coarse);
+            if coarse.near != g.near {
+                settle(g);
+            }
         } else if level > 0u {
             level -= 1u;
             let fine = grid(level);
             let changed = prolong(g, fine, index);
             change = max(change, select(0.0, changed, level == 0u));
             settle(fine);
+            if fine.near != g.near {
+                settle(g);
+            }
             if level < top {
                 top = level;
                 down = true;
@@ -115,9 +125,11 @@ fn membrane(@builtin(local_invocation_index) index: u32) {
             }
         } else {
             let moved = largest(change, index);
-            // the part of the error that a cycle leaves
+            // the part of the error that a cycle leaves; of two sweeps, where there is no coarser grid
             var left = FIRST_LEFT;
-            if cycles > 0u {
+            if params.coarser == 0u {
+                left = factor - 1.0;
+            } else if cycles > 0u {
                 left = clamp(moved / before, LEAST_LEFT, MOST_LEFT);
             }
             // half of the tolerance, since what is left is no more than estimated

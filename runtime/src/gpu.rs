@@ -21,11 +21,13 @@
 //! | `uploads.rs` | what goes to the GPU with each frame |
 //! | `taps.rs` | resizing in fixed point |
 //! | `frames.rs` | a camera's frame to patches, and painted patches to a picture |
+//! | `membrane.rs` | where the grids of the membrane lie |
 //! | `engine.rs` | tasks through the dispatches |
 //! | `profile.rs` | where a frame's time goes on a GPU |
 //! | `golden.rs` | a model's right answers, asked for before it is trusted |
 //! | `tuner.rs` | which kernels are fastest, measured once |
 //! | `kept.rs` | what was measured, from start to start |
+//! | `compiled.rs` | what a driver compiled, from start to start |
 //! | `error.rs` | what can go wrong |
 
 mod adapters;

@@ -147,9 +147,14 @@ impl Context {
         }
     }
 
-    /// Has all compiled anew that is asked for from here on, and at the next start.
-    pub(super) fn compile_anew(&self) {
-        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).forget();
+    /// Where that is.
+    pub(super) fn compiled(&self) -> Option<Compiled> {
+        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).compiled()
+    }
+
+    /// Has all compiled anew from here on, if an error may come of what was kept; whether it may.
+    pub(super) fn distrust_compiled(&self, error: &GpuError) -> bool {
+        error.is_of_kernels() && self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).distrust()
     }
 
     /// Kernels, each compiled once.

@@ -13,6 +13,7 @@ use wgpu::{Buffer, BufferUsages, CommandEncoder, ComputePassDescriptor, MapMode,
 
 use super::adapters::Adapter;
 use super::compile::Program;
+use super::compiled::Compiled;
 use super::context::{Context, Level};
 use super::frames::Frames;
 use super::kernels::Kernel;
@@ -193,9 +194,17 @@ impl Engine {
             golden::check(bundle, form, choice.product, &mut engine)?;
             Ok(engine)
         };
-        match settings.choice {
+        let any = || match settings.choice {
             Some(choice) => make(choice),
             None => tuner::fastest(bundle, form, &context, settings, prepare, make),
+        };
+        match any() {
+            // what was kept of the kernels may be what is wrong
+            Err(error) if context.distrust_compiled(&error) => {
+                context.forget();
+                any()
+            }
+            made => made,
         }
     }
 
@@ -291,9 +300,9 @@ impl Engine {
         frame_bytes as u64 <= self.most_frame_bytes
     }
 
-    /// Has all kernels compiled anew at the next start: those that were kept may be what is wrong.
-    pub(crate) fn compile_anew(&self) {
-        self.shared.context.compile_anew();
+    /// Where its kernels are kept.
+    pub(crate) fn compiled(&self) -> Option<Compiled> {
+        self.shared.context.compiled()
     }
 
     /// Begins a task, of which [`Stream::MOST`] may be under way.

@@ -104,6 +104,11 @@ impl GpuError {
         if error <= tolerance { Ok(()) } else { Err(Self::Wrong { error, tolerance }) }
     }
 
+    /// Whether it may come of kernels that are not what they should be.
+    pub(crate) const fn is_of_kernels(&self) -> bool {
+        matches!(self, Self::Wrong { .. } | Self::Refused { .. } | Self::Lost { .. } | Self::TimedOut { .. })
+    }
+
     /// Whether it will be so at the next start, too, as long as driver and model are the same.
     pub(crate) const fn is_lasting(&self) -> bool {
         matches!(self, Self::Wrong { .. } | Self::Unchecked | Self::Operator { .. } | Self::Graph { .. })

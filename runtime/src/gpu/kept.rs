@@ -6,10 +6,14 @@
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use glimpse_models::{Bundle, BundleFile, Part, Precision};
 
 use super::adapters::Adapter;
+
+/// Files that were written so far.
+static WRITTEN: AtomicU32 = AtomicU32::new(0);
 
 /// The most bytes that a file may have.
 const MOST_BYTES: u64 = 4096;
@@ -69,9 +73,13 @@ impl Kept {
 /// or digest, so that nothing waits for the disk.
 pub(super) fn replace(file: &Path, contents: &[u8]) -> io::Result<()> {
     fs::create_dir_all(file.parent().unwrap_or(Path::new(".")))?;
-    let aside = file.with_extension(format!("{}.part", std::process::id()));
-    fs::write(&aside, contents)?;
-    fs::rename(&aside, file)
+    let count = WRITTEN.fetch_add(1, Ordering::Relaxed);
+    let aside = file.with_extension(format!("{}-{count}.part", std::process::id()));
+    let written = fs::write(&aside, contents).and_then(|()| fs::rename(&aside, file));
+    if written.is_err() {
+        let _ = fs::remove_file(&aside);
+    }
+    written
 }
 
 /// Where choices are kept: the user's cache folder.
@@ -96,7 +104,7 @@ pub(super) fn chosen(adapter: &Adapter) -> Vec<String> {
     lines
 }
 
-/// Fowler, Noll and Vo's hash, 1a: a name for a file, whose contents say besides what they are.
+/// Fowler, Noll and Vo's hash, 1a: a name for a file, or for a folder.
 pub(super) fn fnv(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

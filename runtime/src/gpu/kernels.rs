@@ -10,7 +10,7 @@ use wgpu::{
 };
 
 use super::GpuError;
-use super::compiled::Compiled;
+use super::compiled::{Compiled, Known};
 use super::context::of_wgpu;
 use super::jobs::{QUERIES, linear_groups};
 use super::weights::Product;
@@ -230,10 +230,19 @@ impl Pipelines {
         self.compiled = compiled;
     }
 
-    /// Compiles all anew, whatever is kept.
-    pub(super) fn forget(&mut self) {
-        self.known.clear();
-        self.compiled.iter().for_each(Compiled::forget);
+    /// Where that is.
+    pub(super) fn compiled(&self) -> Option<Compiled> {
+        self.compiled.clone()
+    }
+
+    /// Compiles all anew from here on, if something was kept before; whether it was.
+    pub(super) fn distrust(&mut self) -> bool {
+        let was_kept = self.compiled.as_ref().is_some_and(Compiled::distrust);
+        if was_kept {
+            self.known.clear();
+            self.compiled = None;
+        }
+        was_kept
     }
 
     /// Kernels' pipelines. Those that are new are compiled side by side: it is what a start waits for.
@@ -290,6 +299,7 @@ fn compile(device: &Device, kernel: Kernel, compiled: Option<&Compiled>) -> Resu
     // that there is no memory is said last, and is what the others come of
     let errors = scopes.into_iter().rev().filter_map(|scope| pollster::block_on(scope.pop()));
     if let Some(error) = errors.last() {
+        known.into_iter().for_each(Known::forget);
         return Err(of_wgpu(error));
     }
     if let Some(known) = known {

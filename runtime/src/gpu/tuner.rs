@@ -65,11 +65,11 @@ pub(super) fn fastest(
     let mut all = all.chain(whole_blocks.clone()).flat_map(|choice| [Some(choice), by_subgroups(choice)]).flatten();
     let known = all.find(|choice| Some(choice.to_string()) == known);
     if let Some(choice) = known {
-        if let Ok(engine) = make(choice) {
-            return Ok(engine);
+        match make(choice) {
+            Ok(engine) => return Ok(engine),
+            // it ran once
+            Err(error) => _ = context.distrust_compiled(&error),
         }
-        // it ran once
-        context.compile_anew();
     }
     let paints = bundle.spec().decoder().is_some();
     let timed = |choice| -> Result<_, GpuError> {

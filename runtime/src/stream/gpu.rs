@@ -72,9 +72,19 @@ impl Stream {
     /// Has a GPU make its way through a made-up frame, and the CPU take its place if what comes out is not what comes out of the
     /// model's own way, which is trusted already.
     pub(super) fn tried(mut self) -> Result<Self> {
-        if self.model.gpu().is_none() {
-            return Ok(self);
+        let Some(gpu) = self.model.gpu_mut() else { return Ok(self) };
+        let kept = gpu.engine.compiled();
+        let tried = self.compared()?;
+        // kernels that were kept may be what is wrong
+        if tried.model.gpu().is_none()
+            && let Some(kept) = kept
+        {
+            kept.distrust();
         }
+        Ok(tried)
+    }
+
+    fn compared(mut self) -> Result<Self> {
         let side = self.model.spec().image_side();
         let frame = Array3::from_shape_fn((side * 5 / 4 + 1, side * 7 / 4 + 1, 3), |(y, x, channel)| {
             (x * (channel + 2) / 2 + y * 3 / 2 + (x / 16 + y / 12) % 2 * 80) as u8
@@ -100,7 +110,7 @@ impl Stream {
         self.model.on_gpu(|model| {
             let tolerances = [model.engine.tolerance(), GPU_PICTURE_RMS];
             for (error, tolerance) in errors.into_iter().zip(tolerances) {
-                GpuError::check(error, tolerance).inspect_err(|_| model.engine.compile_anew())?;
+                GpuError::check(error, tolerance)?;
             }
             Ok(())
         })?;

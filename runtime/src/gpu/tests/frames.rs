@@ -166,7 +166,8 @@ fn coarse_grids_of_the_membrane_are_in_the_memory_of_a_workgroup_that_has_place_
 fn membrane_is_the_one_that_the_cpu_spans() {
     for context in contexts() {
         let limits = context.device.limits();
-        for (side, patch) in [(128, 16), (224, 16), (112, 14), (40, 8), (45, 9)] {
+        // larger ones of odd patches, or nearly, take more than the 65,535 turns after which lavapipe ends loops
+        for (side, patch) in [(128, 16), (224, 16), (112, 14), (56, 14), (40, 8), (45, 9), (48, 3)] {
             let grid = PatchGrid::new(side, side, patch).unwrap();
             let alone = Mask::from_visible(grid, &[0]).unwrap();
             let random = [0.05, 0.3, 0.5, 0.75, 0.9].map(|ratio| Mask::random(grid, ratio, 2).unwrap());
@@ -191,10 +192,11 @@ fn membrane_is_the_one_that_the_cpu_spans() {
                 let masked = if masked.is_empty() { vec![0] } else { masked };
                 let job = membrane.job(grid.len() as u32);
                 let got = run(&context, job, mask.visible().len(), &[bytemuck::cast_slice(&masked)], &all);
-                let largest = expected
+                let errors = expected
                     .indexed_iter()
-                    .map(|((y, x, channel), &value)| (got[4 * (y * side + x) + channel] - value).abs())
-                    .fold(0.0, f32::max);
+                    .map(|((y, x, channel), &value)| (got[4 * (y * side + x) + channel] - value).abs());
+                // NaN is the largest of all
+                let largest = errors.max_by(f32::total_cmp).unwrap();
                 // a tenth of a grey level each, and what a cycle's change leaves
                 assert!(largest <= 0.25, "{side} {patch} {}: {largest}", mask.masked().len());
             }
