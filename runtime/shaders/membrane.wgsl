@@ -8,7 +8,7 @@
 // for no other memory. Twin: `glimpse_kernels::Membrane`.
 
 override INVOCATIONS: u32 = 256u;
-// Cells' words that the workgroup's memory has place for.
+// Cells in the workgroup's memory, with what flows into them.
 override NEAR: u32 = 1u;
 // The most cycles of the finest grid: a mask takes about four.
 const CYCLES: u32 = 40u;
