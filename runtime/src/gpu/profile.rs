@@ -231,17 +231,10 @@ impl fmt::Display for Sizes {
                 write!(f, "{}×{width}", rows.of(visible))
             }
             Job::Block { rows, shape, params, .. } => {
-                let what = match [params.rest, params.norm] {
-                    [0, _] => "",
-                    [_, 0] => ", block",
-                    _ => ", block and",
-                };
-                write!(f, "{} tokens of {}{what}", rows.of(visible), shape.width)?;
-                match params.layers {
-                    0 if params.norm == 0 => Ok(()),
-                    0 => f.write_str(" norm"),
-                    layers => write!(f, " norm and {layers} layers"),
-                }
+                write!(f, "{} tokens of {}", rows.of(visible), shape.width)?;
+                f.write_str(if params.rest == 0 { "" } else { ", block" })?;
+                f.write_str(if params.norm == 0 { "" } else { ", norm" })?;
+                if params.layers > 0 { write!(f, ", {} layers", params.layers) } else { Ok(()) }
             }
             Job::Place { rows, width, .. } | Job::Restore { rows, width } => write!(f, "{}×{width}", rows.of(visible)),
             Job::Attention { rows, heads, head_width, .. } => {
