@@ -138,11 +138,7 @@ pub(super) fn whole(program: Program, most: usize, limits: &Limits) -> Option<Pr
 
 /// Takes what follows a block into it: a norm that alone reads its answer, and then a layer that alone reads that.
 fn with_ends(program: Program) -> Program {
-    let mut readers = vec![0; program.values.len()];
-    for &Operation { x, onto, .. } in &program.operations {
-        let onto = onto.filter(|&onto| onto != x);
-        [Some(x), onto].into_iter().flatten().for_each(|value| readers[value] += 1);
-    }
+    let readers: Vec<usize> = (0..program.values.len()).map(|value| readers(&program, value)).collect();
     let is_alone = |value: usize| readers[value] == 1 && value != program.output;
     let mut operations = Vec::with_capacity(program.operations.len());
     let mut all = program.operations.into_iter().peekable();
@@ -173,6 +169,11 @@ fn with_ends(program: Program) -> Program {
         operations.push(operation);
     }
     Program { operations, ..program }
+}
+
+/// How many operations read a value, or are added to it.
+fn readers(program: &Program, value: usize) -> usize {
+    program.operations.iter().filter(|operation| operation.x == value || operation.onto == Some(value)).count()
 }
 
 /// Whether it is a layer that is layers of a row's width, side by side.
@@ -233,15 +234,14 @@ fn shape(program: &Program, at: usize) -> Option<BlockShape> {
     // each reads what the one before it made, and nothing else does
     let chain = [first, qkv, mixed, proj, second, fc1, fc2];
     let is_chain = chain.windows(2).all(|pair| pair[1].x == pair[0].out);
-    let readers = |value: usize| all.iter().filter(|other| other.x == value || other.onto == Some(value)).count();
-    let is_alone = |operation: &Operation| readers(operation.out) == 1 && operation.out != program.output;
+    let is_alone = |operation: &Operation| readers(program, operation.out) == 1 && operation.out != program.output;
     let ontos = [first, qkv, mixed, second, fc1].map(|operation| operation.onto);
     let fits = layers == expected
         && is_chain
         && ontos == [None; 5]
         && (proj.onto, fc2.onto) == (Some(first.x), Some(proj.out))
         && [first, qkv, mixed, second, fc1].into_iter().all(is_alone)
-        && readers(proj.out) == 2
+        && readers(program, proj.out) == 2
         && attention.width() == width
         && hidden.is_multiple_of(width);
     let [width, heads, hidden] = [width, attention.heads, hidden].map(|size| size as u32);

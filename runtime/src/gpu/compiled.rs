@@ -23,7 +23,7 @@ const MOST_BYTES: u64 = 16 << 20;
 /// Hexadecimal digits of a digest.
 const DIGEST: usize = 64;
 
-/// Drivers, and versions of Glimpse, for which a GPU's kernels are kept: those that were used last.
+/// Drivers, and versions of Glimpse, for which a GPU's kernels are kept: those that were written last.
 const DRIVERS: usize = 4;
 /// A file that says that a driver's kernels are not to be kept.
 const DISTRUSTED: &str = "distrusted";

@@ -43,7 +43,7 @@ pub(super) enum Work {
 impl Loaded {
     /// Moves a program's weights to the GPU.
     pub(super) fn new(context: &Context, program: Program, product: Product) -> Result<Self, GpuError> {
-        // beside whole blocks, a dispatch to make bytes costs more than bytes save
+        // beside whole blocks few layers are left, and each would take a dispatch that makes bytes for it alone
         let has_blocks = program.operations.iter().any(|operation| matches!(operation.kind, Kind::Block(_)));
         let around = if has_blocks && product == Product::Bytes { Product::Wide(Form::Int8) } else { product };
         let mut steps = Vec::with_capacity(program.operations.len());

@@ -8,7 +8,7 @@ use wgpu::{Buffer, COPY_BUFFER_ALIGNMENT, CommandEncoder, Device};
 use super::GpuError;
 
 /// Bytes of indices and parameters that go with a frame.
-const WITH_FRAME: u64 = 1 << 16;
+pub(super) const WITH_FRAME: u64 = 1 << 16;
 
 /// Places in memory that the GPU copies from, kept from frame to frame.
 #[derive(Debug)]
