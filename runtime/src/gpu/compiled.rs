@@ -70,17 +70,20 @@ impl Compiled {
         Some(Known { cache: cache(device, None)?, data: None, file })
     }
 
-    /// Lets all go, since it may be what is wrong, and keeps nothing more of this driver. `false` if nothing was there for this start, so
-    /// that it is not.
-    pub(crate) fn distrust(&self) -> bool {
-        if !self.used.load(Ordering::Relaxed) {
-            return false;
+    /// Lets all go, since it may be what is wrong. `false` if nothing was there for this start, so that it is not.
+    pub(crate) fn forget(&self) -> bool {
+        let was_used = self.used.load(Ordering::Relaxed);
+        if was_used {
+            let _ = fs::remove_dir_all(&self.folder);
         }
-        let _ = fs::remove_dir_all(&self.folder);
+        was_used
+    }
+
+    /// Keeps nothing more of this driver: it was what was wrong.
+    pub(super) fn distrust(&self) {
         if let Err(error) = replace(&self.folder.join(DISTRUSTED), b"") {
             log::debug!("{} cannot be written: {error}", self.folder.display());
         }
-        true
     }
 }
 

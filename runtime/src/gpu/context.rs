@@ -152,9 +152,23 @@ impl Context {
         self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).compiled()
     }
 
-    /// Has all compiled anew from here on, if an error may come of what was kept; whether it may.
-    pub(super) fn distrust_compiled(&self, error: &GpuError) -> bool {
-        error.is_of_kernels() && self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).distrust()
+    /// Does something; and once more with all compiled anew, if what was kept may be why it fails.
+    ///
+    /// # Errors
+    /// Its own.
+    pub(super) fn compiled_anew_if_need_be<T>(&self, work: impl Fn() -> Result<T, GpuError>) -> Result<T, GpuError> {
+        let error = match work() {
+            Err(error) if error.is_of_kernels() => error,
+            done => return done,
+        };
+        let kept = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).forget();
+        let Some(kept) = kept else { return Err(error) };
+        self.forget();
+        let again = work();
+        if again.is_ok() {
+            kept.distrust();
+        }
+        again
     }
 
     /// Kernels, each compiled once.

@@ -194,18 +194,10 @@ impl Engine {
             golden::check(bundle, form, choice.product, &mut engine)?;
             Ok(engine)
         };
-        let any = || match settings.choice {
+        context.compiled_anew_if_need_be(|| match settings.choice {
             Some(choice) => make(choice),
             None => tuner::fastest(bundle, form, &context, settings, prepare, make),
-        };
-        match any() {
-            // what was kept of the kernels may be what is wrong
-            Err(error) if context.distrust_compiled(&error) => {
-                context.forget();
-                any()
-            }
-            made => made,
-        }
+        })
     }
 
     /// A second engine with the same weights on the same GPU.

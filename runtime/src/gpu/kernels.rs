@@ -235,12 +235,11 @@ impl Pipelines {
         self.compiled.clone()
     }
 
-    /// Compiles all anew from here on, if something was kept before; whether it was.
-    pub(super) fn distrust(&mut self) -> bool {
-        let was_kept = self.compiled.as_ref().is_some_and(Compiled::distrust);
-        if was_kept {
+    /// Compiles all anew from here on, if something was kept before; where that was.
+    pub(super) fn forget(&mut self) -> Option<Compiled> {
+        let was_kept = self.compiled.take_if(|compiled| compiled.forget());
+        if was_kept.is_some() {
             self.known.clear();
-            self.compiled = None;
         }
         was_kept
     }

@@ -64,12 +64,8 @@ pub(super) fn fastest(
     let whole_blocks = [Some(sure), of_bytes].into_iter().flatten().map(|choice| Choice { blocks: true, ..choice });
     let mut all = all.chain(whole_blocks.clone()).flat_map(|choice| [Some(choice), by_subgroups(choice)]).flatten();
     let known = all.find(|choice| Some(choice.to_string()) == known);
-    if let Some(choice) = known {
-        match make(choice) {
-            Ok(engine) => return Ok(engine),
-            // it ran once
-            Err(error) => _ = context.distrust_compiled(&error),
-        }
+    if let Some(engine) = known.and_then(|choice| context.compiled_anew_if_need_be(|| make(choice)).ok()) {
+        return Ok(engine);
     }
     let paints = bundle.spec().decoder().is_some();
     let timed = |choice| -> Result<_, GpuError> {

@@ -79,7 +79,7 @@ impl Stream {
         if tried.model.gpu().is_none()
             && let Some(kept) = kept
         {
-            kept.distrust();
+            kept.forget();
         }
         Ok(tried)
     }

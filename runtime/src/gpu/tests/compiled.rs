@@ -1,6 +1,6 @@
 //! What a driver compiled, from start to start.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -43,6 +43,17 @@ fn compile(folder: &Path) -> Context {
     context
 }
 
+/// How often something is tried that comes out so at first, and then.
+fn tries<const N: usize>(context: &Context, outcomes: [Result<(), GpuError>; N]) -> usize {
+    let count = Cell::new(0);
+    let work = || {
+        count.set(count.get() + 1);
+        outcomes[count.get() - 1].clone()
+    };
+    let _ = context.compiled_anew_if_need_be(work);
+    count.get()
+}
+
 /// Whether a GPU's driver gives something to be kept: Vulkan's do.
 fn keeps(context: &Context) -> bool {
     context.device.features().contains(Features::PIPELINE_CACHE)
@@ -57,7 +68,7 @@ fn kernels_are_kept_and_what_is_not_whole_is_compiled_again() {
     assert_eq!(kept.len(), if keeps(&context) { 2 } else { 0 });
     assert!(kept.iter().all(|file| is_whole(file)));
     // what was not there at the start is not what is wrong
-    assert!(!context.distrust_compiled(&WRONG));
+    assert_eq!(tries(&context, [Err(WRONG), Ok(())]), 1);
     assert_eq!(files(folder.path()), kept);
     let Some(file) = kept.first() else { return };
 
@@ -78,9 +89,15 @@ fn kernels_are_kept_and_what_is_not_whole_is_compiled_again() {
 
     // what was there may be what is wrong, but not that there is no memory
     let again = compile(folder.path());
-    assert!(!again.distrust_compiled(&GpuError::Memory { reason: String::new() }));
+    assert_eq!(tries(&again, [Err(GpuError::Memory { reason: String::new() }), Ok(())]), 1);
     assert_eq!(files(folder.path()), kept);
-    assert!(again.distrust_compiled(&WRONG) && !again.distrust_compiled(&WRONG));
+    // what is wrong without it, too, does not come of it
+    assert_eq!(tries(&again, [Err(WRONG), Err(WRONG)]), 2);
+    assert_eq!(tries(&again, [Err(WRONG), Ok(())]), 1);
+    compile(folder.path());
+    assert_eq!(files(folder.path()), kept);
+    let again = compile(folder.path());
+    assert_eq!(tries(&again, [Err(WRONG), Ok(())]), 2);
     let marker = [file.with_file_name("distrusted")];
     assert_eq!(files(folder.path()), marker);
     assert_eq!(again.pipelines(&[Kernel::Place, Kernel::Copy]).unwrap().len(), 2);
@@ -121,14 +138,15 @@ fn an_engine_keeps_what_it_runs_and_does_without_when_it_no_longer_runs() {
     assert!(kept.len() > 5, "{}", kept.len());
     let again = new();
     assert_eq!(files(folder.path()), kept);
-    // what was chosen fails, and then all is compiled anew
-    let tries = Cell::new(0);
-    let make = |_| {
-        tries.set(tries.get() + 1);
-        if tries.get() > 1 { again.twin() } else { Err(WRONG) }
+    // what was chosen fails, and runs when all is compiled anew
+    let tried = RefCell::new(Vec::new());
+    let make = |choice| {
+        tried.borrow_mut().push(choice);
+        if tried.borrow().len() > 1 { again.twin() } else { Err(WRONG) }
     };
     tuner::fastest(&bundle, Precision::Int8, again.context(), &settings, |_| (), make).unwrap();
-    assert!(tries.get() > 1);
+    let [first, second] = tried.into_inner().try_into().unwrap();
+    assert_eq!(first, second);
     assert_eq!(files(folder.path()), [kept[0].with_file_name("distrusted")]);
     new();
 }
