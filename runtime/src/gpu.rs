@@ -19,7 +19,6 @@
 //! | `indices.rs` | places of patches, on the GPU |
 //! | `plan.rs` | operations to dispatches over buffers |
 //! | `uploads.rs` | what goes to the GPU with each frame |
-//! | `taps.rs` | resizing in fixed point |
 //! | `frames.rs` | a camera's frame to patches, and painted patches to a picture |
 //! | `membrane.rs` | where the grids of the membrane lie |
 //! | `engine.rs` | tasks through the dispatches |
@@ -50,7 +49,6 @@ mod params;
 mod plan;
 mod profile;
 mod sequence;
-mod taps;
 #[cfg(test)]
 mod tests;
 mod tuner;

@@ -1,12 +1,19 @@
 //! Between a camera's frame and a model's image.
 
+mod taps;
+mod visible;
+
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use glimpse_models::{ModelSpec, PatchGrid};
-use ndarray::{Array3, ArrayView3, ArrayViewMut2, Axis, Zip, s};
+use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewMut1, ArrayViewMut2, Axis, Zip, s};
 
-use crate::{Error, Result};
+use crate::{Error, Mask, Result};
+
+#[cfg(feature = "gpu")]
+pub(crate) use taps::Taps;
+use visible::VisibleResizer;
 
 /// The version of what [`Preprocessor::image_from_frame`] does. Features are kept with it, so that a reader can tell
 /// whether two of them may be compared.
@@ -26,6 +33,8 @@ pub struct Preprocessor {
     scale: Vec<f32>,
     offset: Vec<f32>,
     resizer: Resizer,
+    /// For frames of the last shape.
+    visible: Option<VisibleResizer>,
     resized: Array3<u8>,
     image: Array3<f32>,
 }
@@ -44,6 +53,7 @@ impl Preprocessor {
             scale,
             offset,
             resizer: Resizer::new(),
+            visible: None,
             resized: Array3::zeros((side, side, 3)),
             image: Array3::zeros((3, side, side)),
         }
@@ -81,25 +91,62 @@ impl Preprocessor {
     /// # Errors
     /// As [`Preprocessor::image_from_frame`], and [`Error::Shape`] if `patches` are not the grid's.
     pub fn patches_from_frame(&mut self, frame: ArrayView3<u8>, mut patches: ArrayViewMut2<f32>) -> Result<()> {
-        let (grid, row_len) = (self.grid, 3 * self.grid.patch());
-        Error::check_shape("patches", &[grid.len(), grid.patch_len()], patches.shape())?;
+        self.check_patches(patches.view())?;
         resize_into(&mut self.resizer, frame, &mut self.resized)?;
-        let Self { scale, offset, resized, .. } = self;
-        let lines = resized.as_slice().unwrap_or_default().chunks_exact(row_len * grid.cols());
-        for (y, line) in lines.enumerate() {
-            let (first, inside) = (y / grid.patch() * grid.cols(), y % grid.patch() * row_len);
-            for (column, bytes) in line.chunks_exact(row_len).enumerate() {
-                let place = patches.slice_mut(s![first + column, inside..inside + row_len]);
-                let pixels = bytes.iter().zip(scale.iter()).zip(offset.iter());
-                place.into_iter().zip(pixels).for_each(|(value, ((&byte, scale), offset))| {
-                    *value = f32::from(byte) * scale + offset;
-                });
-            }
-        }
+        (0..self.grid.len()).for_each(|place| self.cut(place, patches.row_mut(place)));
         Ok(())
     }
 
-    /// The last frame in the model's size: `[S, S, 3]`.
+    /// [`Preprocessor::patches_from_frame`] of what is visible alone: the same values there, for as much less work.
+    ///
+    /// # Shapes
+    /// - `frame`: `[H, W, 3]`, or `[H, W, 4]` of which the fourth byte of a pixel is not read
+    /// - `patches`: `[L, P·P·3]`, of the spec's grid, of which the visible ones are written
+    ///
+    /// # Units
+    /// As [`Preprocessor::image_from_frame`].
+    ///
+    /// # Errors
+    /// As [`Preprocessor::patches_from_frame`], and [`Error::OtherGrid`] if the mask is not the spec's.
+    pub fn visible_patches_from_frame(
+        &mut self,
+        frame: ArrayView3<u8>,
+        mask: &Mask,
+        mut patches: ArrayViewMut2<f32>,
+    ) -> Result<()> {
+        self.check_patches(patches.view())?;
+        mask.check_grid(self.grid)?;
+        let shape = check_frame(frame)?;
+        let visible = match self.visible.take() {
+            Some(visible) if visible.is_for(shape) => visible,
+            _ => VisibleResizer::new(shape, self.grid.height()),
+        };
+        let visible = self.visible.insert(visible);
+        visible.resize(frame, mask, self.resized.as_slice_mut().unwrap_or_default());
+        mask.visible().iter().for_each(|&place| self.cut(place, patches.row_mut(place)));
+        Ok(())
+    }
+
+    fn check_patches(&self, patches: ArrayView2<f32>) -> Result<()> {
+        Error::check_shape("patches", &[self.grid.len(), self.grid.patch_len()], patches.shape())
+    }
+
+    /// Normalizes a patch of what was resized.
+    fn cut(&self, place: usize, mut patch: ArrayViewMut1<f32>) {
+        let Self { grid, scale, offset, resized, .. } = self;
+        let (row_len, (row, column)) = (3 * grid.patch(), grid.position(place));
+        let lines = resized.as_slice().unwrap_or_default().chunks_exact(row_len * grid.cols());
+        for (y, line) in lines.skip(row * grid.patch()).take(grid.patch()).enumerate() {
+            let values = patch.slice_mut(s![y * row_len..(y + 1) * row_len]);
+            let bytes = &line[column * row_len..(column + 1) * row_len];
+            let pixels = bytes.iter().zip(scale.iter()).zip(offset.iter());
+            values.into_iter().zip(pixels).for_each(|(value, ((&byte, scale), offset))| {
+                *value = f32::from(byte) * scale + offset;
+            });
+        }
+    }
+
+    /// The last frame in the model's size, what was looked at of it: `[S, S, 3]`.
     pub(crate) fn resized(&self) -> ArrayView3<'_, u8> {
         self.resized.view()
     }
@@ -146,6 +193,21 @@ pub fn resize(picture: ArrayView3<u8>, height_px: usize, width_px: usize) -> Res
     let mut resized = Array3::zeros((height_px, width_px, 3));
     resize_into(&mut Resizer::new(), picture, &mut resized)?;
     Ok(resized)
+}
+
+/// A frame's height, width, and bytes of a pixel.
+///
+/// # Errors
+/// As [`Stream::submit`](crate::Stream::submit) has them of a frame.
+pub(crate) fn check_frame(frame: ArrayView3<u8>) -> Result<[usize; 3]> {
+    let (height_px, width_px, channels) = frame.dim();
+    if channels != 4 {
+        Error::check_shape("frame", &[height_px, width_px, 3], frame.shape())?;
+    }
+    if frame.is_empty() {
+        return Err(Error::EmptyPicture { what: "frame", height_px, width_px });
+    }
+    Ok([height_px, width_px, channels])
 }
 
 fn resize_into(resizer: &mut Resizer, from: ArrayView3<u8>, to: &mut Array3<u8>) -> Result<()> {

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, s};
 
 use crate::base::rows;
+use crate::preprocess::check_frame;
 use crate::{Error, Mask, Model, Preprocessor, Result};
 
 /// What is made of each frame.
@@ -169,13 +170,7 @@ impl Stream {
         if self.under_way.len() == Self::MOST {
             return Err(Error::UnderWay { most: Self::MOST });
         }
-        let (height_px, width_px, channels) = frame.dim();
-        if channels != 4 {
-            Error::check_shape("frame", &[height_px, width_px, 3], frame.shape())?;
-        }
-        if frame.is_empty() {
-            return Err(Error::EmptyPicture { what: "frame", height_px, width_px });
-        }
+        check_frame(frame.view())?;
         mask.check_grid(self.model.grid())?;
         #[cfg(feature = "gpu")]
         self.submitted(frame.view(), &mask)?;
@@ -204,7 +199,7 @@ impl Stream {
 
     /// Prepares a frame and composes its picture on the CPU, around a model that runs wherever it does.
     fn compute(&mut self, frame: ArrayView3<u8>, mask: &Mask, give: Give) -> Result<()> {
-        self.preprocessor.patches_from_frame(frame.slice(s![.., .., ..3]), self.patches.view_mut())?;
+        self.preprocessor.visible_patches_from_frame(frame, mask, self.patches.view_mut())?;
         if give.tokens() {
             let tokens = self.model.encode(self.patches.view(), mask)?;
             if self.tokens.dim() == tokens.dim() {

@@ -3,7 +3,7 @@
 
 use glimpse_models::{Base, Family, ModelSpec, PatchGrid, RawSpec, Transformer};
 use glimpse_runtime::reference::tolerance;
-use glimpse_runtime::{Error, Preprocessor, composite, patchify, reference, resize, unpatchify};
+use glimpse_runtime::{Error, Mask, Preprocessor, composite, patchify, reference, resize, unpatchify};
 use ndarray::{Array2, Array3, Axis, s};
 use proptest::prelude::*;
 
@@ -104,6 +104,39 @@ proptest! {
         let mut patches = Array2::from_elem(expected.dim(), f32::NAN);
         preprocessor.patches_from_frame(frame.view(), patches.view_mut()).unwrap();
         prop_assert_eq!(patches, expected);
+    }
+
+    #[test]
+    fn what_is_visible_is_prepared_as_the_whole_is(
+        (height, width) in (1_usize..150, 1_usize..150),
+        (across, patch) in (1_usize..9, prop_oneof![1_usize..40, Just(16)]),
+        with_alpha: bool,
+        share in 0.0_f32..1.0,
+        seed: u64,
+    ) {
+        let spec = spec(across * patch, patch);
+        let noise = |place: u64| (place ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23) as u8;
+        let frame = Array3::from_shape_fn((height, width, 4), |(y, x, channel)| {
+            // hard edges: sums go beyond a byte
+            if (y / 3 + x / 5) % 2 == 0 { 255 * (channel as u8 % 2) } else { noise((y * 700 + x * 4 + channel) as u64) }
+        });
+        let colours = frame.slice(s![.., .., ..3]);
+        let mask = Mask::random(spec.grid(), share, seed).unwrap_or_else(|_| Mask::all_visible(spec.grid()));
+        let mut whole = Array2::zeros((spec.grid().len(), spec.grid().patch_len()));
+        let mut visible = Array2::from_elem(whole.dim(), f32::NAN);
+        let mut preprocessor = Preprocessor::new(&spec);
+        preprocessor.patches_from_frame(colours, whole.view_mut()).unwrap();
+        // another shape before, whose tables are not to be kept
+        preprocessor.visible_patches_from_frame(Array3::zeros((9, 7, 3)).view(), &mask, visible.view_mut()).unwrap();
+        let given = if with_alpha { frame.view() } else { colours };
+        visible.fill(f32::NAN);
+        preprocessor.visible_patches_from_frame(given, &mask, visible.view_mut()).unwrap();
+        for &place in mask.visible() {
+            prop_assert_eq!(visible.row(place), whole.row(place), "patch {}", place);
+        }
+        for &place in mask.masked() {
+            prop_assert!(visible.row(place).iter().all(|value| value.is_nan()));
+        }
     }
 
     #[test]

@@ -290,7 +290,7 @@ impl Bench {
     }
 
     fn preprocess(&mut self, frame: ArrayView3<u8>) -> Result<()> {
-        Ok(self.preprocessor.patches_from_frame(frame, self.patches.view_mut())?)
+        Ok(self.preprocessor.visible_patches_from_frame(frame, &self.mask, self.patches.view_mut())?)
     }
 
     fn encode(&mut self) -> Result<()> {

@@ -13,6 +13,7 @@
 //! | `layer_norm.rs` | layer norm |
 //! | `membrane/` | the smoothest surface through the values around a hole |
 //! | `product.rs` | matrix products in f32 |
+//! | `resize.rs` | a part of a frame, resized |
 //! | `math.rs` | e^x and the normal distribution, as vector code |
 #![cfg_attr(
     test,
@@ -36,6 +37,7 @@ pub mod linear;
 pub mod math;
 mod membrane;
 pub mod product;
+pub mod resize;
 pub mod vectorized;
 
 pub use family::Family;

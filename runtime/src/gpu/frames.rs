@@ -10,10 +10,10 @@ use super::jobs::Job;
 use super::membrane::Membrane;
 use super::plan::Plan;
 use super::sequence::Sequence;
-use super::taps::Taps;
 use super::uploads::Uploads;
 use super::{GpuError, params};
 use crate::Mask;
+use crate::preprocess::Taps;
 
 const GREY: f32 = 255.0;
 
@@ -123,7 +123,7 @@ impl Front {
         let frame = context.buffer("frame", (height * width * channels).next_multiple_of(4) as u64, usage);
         let columns = context.buffer("columns", 4 * (side * width) as u64, BufferUsages::STORAGE);
         let taps = [height, width].map(|source| Taps::new(source, side));
-        let table = |taps: &Taps| context.constant("taps", bytemuck::cast_slice(&taps.table));
+        let table = |taps: &Taps| context.constant("taps", bytemuck::cast_slice(&taps.table()));
         let tables = [table(&taps[0])?, table(&taps[1])?];
         let resize = |along_rows: usize, source, from, to, channels| {
             let taps = &taps[along_rows];

@@ -9,8 +9,8 @@ use crate::gpu::context::Context;
 use crate::gpu::jobs::Job;
 use crate::gpu::membrane::Membrane;
 use crate::gpu::params;
-use crate::gpu::taps::Taps;
 use crate::gpu::weights::bytes;
+use crate::preprocess::Taps;
 use crate::reference::{self, tolerance::PIXEL};
 use crate::{Mask, resize};
 
@@ -50,7 +50,7 @@ fn resized(context: &Context, frame: &Array3<u8>, side: usize) -> Array3<u8> {
             shift: taps.shift,
             channels: channels as u32,
         });
-        let made = run(context, job, 0, &[&bytes, bytemuck::cast_slice(&taps.table)], &vec![0u32; side * to]);
+        let made = run(context, job, 0, &[&bytes, bytemuck::cast_slice(&taps.table())], &vec![0u32; side * to]);
         bytes = bytemuck::cast_slice(&made).to_vec();
     }
     pixels(bytemuck::cast_slice(&bytes), side, side)

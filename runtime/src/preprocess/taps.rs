@@ -1,5 +1,9 @@
 //! Resizing in fixed point, as `fast_image_resize` does it to bytes.
 
+use std::iter;
+
+use glimpse_kernels::resize::Side;
+
 /// Bits of a sum beyond a byte's, with two to spare for what a filter's negative parts make larger.
 const SUM_BITS: u32 = 32 - 8 - 2;
 /// Bits of a tap, its sign left out.
@@ -7,19 +11,23 @@ const TAP_BITS: u32 = 15;
 
 /// How a side of so many pixels becomes one of so many others: bicubic, with antialiasing where it shrinks.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Taps {
-    /// The first pixel that is read, then taps, zeros after the last: `[to, 1 + taps]`
-    pub(super) table: Vec<i32>,
+pub(crate) struct Taps {
+    /// The first pixel that is read: `[to]`
+    first: Vec<u32>,
+    /// Zeros after a pixel's last: `[to, count]`
+    taps: Vec<i16>,
     /// Taps of each pixel.
-    pub(super) count: usize,
+    pub(crate) count: usize,
     /// Sums are in units of 2^−shift.
-    pub(super) shift: u32,
+    pub(crate) shift: u32,
+    /// Pixels of the side that is resized.
+    from: usize,
 }
 
 impl Taps {
     /// # Source
     /// Keys 1981, "Cubic convolution interpolation for digital image processing", with a = −½ (Catmull–Rom).
-    pub(super) fn new(from: usize, to: usize) -> Self {
+    pub(crate) fn new(from: usize, to: usize) -> Self {
         let scale = from as f64 / to as f64;
         let widen = scale.max(1.0);
         let radius = 2.0 * widen;
@@ -38,12 +46,29 @@ impl Taps {
         let fits = |shift: &u32| (largest * 2f64.powi(*shift as i32)).round() < f64::from(1u32 << TAP_BITS);
         let shift = (0..SUM_BITS).take_while(fits).last().unwrap_or_default();
         let taps = rows.iter().map(|(_, weights)| weights.len()).max().unwrap_or_default();
-        let table = rows.iter().flat_map(|(first, weights)| {
-            let fixed = weights.iter().map(move |weight| (weight * f64::from(1u32 << shift)).round() as i32);
-            let zeros = std::iter::repeat_n(0, taps - weights.len());
-            std::iter::once(*first as i32).chain(fixed).chain(zeros)
-        });
-        Self { table: table.collect(), count: taps, shift }
+        let fixed = |(_, weights): &(usize, Vec<f64>)| {
+            let fixed = weights.iter().map(|weight| (weight * f64::from(1u32 << shift)).round() as i16);
+            fixed.chain(iter::repeat_n(0, taps - weights.len())).collect::<Vec<_>>()
+        };
+        Self {
+            first: rows.iter().map(|(first, _)| *first as u32).collect(),
+            taps: rows.iter().flat_map(fixed).collect(),
+            count: taps,
+            shift,
+            from,
+        }
+    }
+
+    /// As the CPU's kernel reads them.
+    pub(crate) fn side(&self) -> Side<'_> {
+        Side { first: &self.first, taps: &self.taps, count: self.count, shift: self.shift, len: self.from }
+    }
+
+    /// As a GPU's kernel reads them, the first pixel before its taps: `[to, 1 + count]`
+    #[cfg(feature = "gpu")]
+    pub(crate) fn table(&self) -> Vec<i32> {
+        let rows = self.first.iter().zip(self.taps.chunks_exact(self.count));
+        rows.flat_map(|(first, taps)| iter::once(*first as i32).chain(taps.iter().copied().map(i32::from))).collect()
     }
 }
 

@@ -1,0 +1,49 @@
+//! What machines do in their own ways, with the same answers.
+
+use pulp::Arch;
+
+use super::portable::Portable;
+use super::{Column, STRIP, Tile, Work};
+
+/// Vector code of a machine.
+pub trait Machine: Copy {
+    /// Some bytes of a resized row: the lines below each other, each times its tap.
+    ///
+    /// # Shapes
+    /// - `lines`: a line each `row_len`, of which [`STRIP`] bytes are read
+    fn strip(self, lines: &[u8], row_len: usize, taps: &[i16], shift: u32) -> [u8; STRIP];
+
+    /// Rows to columns.
+    fn turned(self, tile: &Tile) -> [Column; STRIP];
+
+    /// A resized column: every `step`th of these, each times its tap.
+    fn column(self, columns: &[Column], step: usize, taps: &[i16], shift: u32) -> Column;
+}
+
+/// What a sum begins with: a half.
+#[inline(always)]
+pub const fn half(shift: u32) -> i32 {
+    1 << (shift - 1)
+}
+
+/// Does the work with this machine's code.
+pub fn run(mut work: Work) {
+    match Arch::new() {
+        #[cfg(target_arch = "x86_64")]
+        Arch::V4(machine) => machine.vectorize(
+            #[inline(always)]
+            || work.run(machine),
+        ),
+        #[cfg(target_arch = "x86_64")]
+        Arch::V3(machine) => machine.vectorize(
+            #[inline(always)]
+            || work.run(machine),
+        ),
+        #[cfg(target_arch = "aarch64")]
+        Arch::Neon(machine) => machine.vectorize(
+            #[inline(always)]
+            || work.run(machine),
+        ),
+        _ => work.run(Portable),
+    }
+}

@@ -1,0 +1,182 @@
+//! A part of a resized picture, from what it takes of a frame and no more.
+//!
+//! Rows first, then columns, each sum in fixed point and cut off to a byte: with the bytes that `fast_image_resize` gives of a whole
+//! picture.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod machine;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod portable;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use machine::Machine;
+
+/// The most rows of a block.
+pub const BLOCK_ROWS: usize = 16;
+
+/// Bytes of a row that are summed together.
+const STRIP: usize = 64;
+
+/// Some bytes of as many rows as a block has.
+type Tile = [[u8; STRIP]; BLOCK_ROWS];
+
+/// A place in each row of a block.
+type Column = [u8; BLOCK_ROWS];
+
+/// How a side becomes one of another length: `(Σₖ taps[k]·x[first + k] + ½) / 2^shift` at each place.
+#[derive(Clone, Copy, Debug)]
+pub struct Side<'a> {
+    /// For each place, the first that is read.
+    pub first: &'a [u32],
+    /// `[places, count]`; those that would read beyond the last are not looked at.
+    pub taps: &'a [i16],
+    /// Taps of a place.
+    pub count: usize,
+    /// Binary digits behind the point, at least 1.
+    pub shift: u32,
+    /// What is read from, in places.
+    pub len: usize,
+}
+
+impl<'a> Side<'a> {
+    /// The first that a place reads, and its taps.
+    #[inline(always)]
+    fn at(self, place: usize) -> (usize, &'a [i16]) {
+        let first = self.first[place] as usize;
+        (first, &self.taps[place * self.count..][..self.count.min(self.len - first)])
+    }
+}
+
+/// One of the values that a plane has of each pixel.
+#[derive(Clone, Copy, Debug)]
+pub struct Channel<'a> {
+    /// Of the first pixel's, in bytes from a row's beginning.
+    pub offset: usize,
+    /// From one pixel's to the next one's, in bytes.
+    pub step: usize,
+    /// How columns are resized.
+    pub columns: Side<'a>,
+    /// Which of a resized pixel's values it becomes.
+    pub to: usize,
+}
+
+/// Rows of bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Plane<'a> {
+    /// `[rows, row_len]`
+    pub bytes: &'a [u8],
+    /// Bytes of a row.
+    pub row_len: usize,
+    /// How rows are resized.
+    pub rows: Side<'a>,
+    /// What the bytes are of.
+    pub channels: &'a [Channel<'a>],
+}
+
+/// A part of a resized picture, in pixels.
+#[derive(Clone, Copy, Debug)]
+pub struct Block {
+    /// Its first row.
+    pub top: usize,
+    /// Its first column.
+    pub left: usize,
+    /// [`BLOCK_ROWS`] at most.
+    pub height: usize,
+    /// At least one column.
+    pub width: usize,
+}
+
+/// Memory between rows and columns, kept from block to block.
+#[derive(Debug, Default)]
+pub struct Scratch(Vec<Column>);
+
+/// Resizes what a block takes of a plane.
+///
+/// # Shapes
+/// - `out`: `[S, out_width, 3]`, of which the block's pixels get the values of the plane's channels
+pub fn resize_block(plane: &Plane, block: Block, scratch: &mut Scratch, out: &mut [u8], out_width: usize) {
+    machine::run(Work { plane, block, columns: &mut scratch.0, out, out_width });
+}
+
+struct Work<'a> {
+    plane: &'a Plane<'a>,
+    block: Block,
+    columns: &'a mut Vec<Column>,
+    out: &'a mut [u8],
+    out_width: usize,
+}
+
+impl Work<'_> {
+    #[inline(always)]
+    fn run(&mut self, machine: impl Machine) {
+        let span = self.span();
+        self.rows(machine, span.clone());
+        for channel in self.plane.channels {
+            self.channel(machine, channel, span.start);
+        }
+    }
+
+    /// The bytes of a row that the block takes.
+    #[inline(always)]
+    fn span(&self) -> Range<usize> {
+        let Block { left, width, .. } = self.block;
+        let mut span = usize::MAX..0;
+        for Channel { offset, step, columns, .. } in self.plane.channels {
+            let (last, taps) = columns.at(left + width - 1);
+            span.start = span.start.min(offset + columns.at(left).0 * step);
+            span.end = span.end.max(offset + (last + taps.len() - 1) * step + 1);
+        }
+        span
+    }
+
+    /// Makes the block's rows of the plane's, and turns them into columns.
+    #[inline(always)]
+    fn rows(&mut self, machine: impl Machine, span: Range<usize>) {
+        let Plane { bytes, row_len, rows, .. } = *self.plane;
+        let Block { top, height, .. } = self.block;
+        if self.columns.len() < span.len() {
+            self.columns.resize(span.len(), [0; BLOCK_ROWS]);
+        }
+        let mut at = span.start;
+        while at < span.end {
+            // the last strip may overlap the one before it
+            let strip = at.min(row_len.saturating_sub(STRIP));
+            let mut tile: Tile = [[0; STRIP]; BLOCK_ROWS];
+            for (row, values) in (top..top + height).zip(&mut tile) {
+                let (first, taps) = rows.at(row);
+                let lines = &bytes[first * row_len + strip..];
+                if row_len < STRIP {
+                    portable::narrow(lines, row_len, taps, rows.shift, values);
+                } else {
+                    *values = machine.strip(lines, row_len, taps, rows.shift);
+                }
+            }
+            let skipped = at - strip;
+            let count = (STRIP - skipped).min(span.end - at);
+            let turned = machine.turned(&tile);
+            self.columns[at - span.start..][..count].copy_from_slice(&turned[skipped..][..count]);
+            at += count;
+        }
+    }
+
+    /// Makes a channel of the columns, which begin at a byte of the plane's rows.
+    #[inline(always)]
+    fn channel(&mut self, machine: impl Machine, channel: &Channel, start: usize) {
+        let Channel { offset, step, columns, to } = *channel;
+        let Block { top, left, height, width } = self.block;
+        for x in left..left + width {
+            let (first, taps) = columns.at(x);
+            let values = machine.column(&self.columns[offset + first * step - start..], step, taps, columns.shift);
+            for (y, value) in (top..top + height).zip(values) {
+                self.out[3 * (y * self.out_width + x) + to] = value;
+            }
+        }
+    }
+}
