@@ -10,7 +10,7 @@ use glimpse_models::onnx::Bytes;
 use glimpse_models::{Bundle, BundleFile, Files, Manifest};
 use glimpse_runtime::{Graph, Model, Options};
 
-use crate::camera::pixels::PixelFormat;
+use crate::camera::pixels::{PixelFormat, rgb_of};
 use crate::camera::sources::{Wanted, read_frames};
 use crate::commands::camera;
 use crate::config;
@@ -107,7 +107,7 @@ pub fn stream(bytes: &[u8]) {
     let mut frames = 0;
     let _ = read_frames(bytes, &wanted, |frame| {
         frames += 1;
-        let _ = frame.to_rgb();
+        let _ = frame.into_frame().and_then(|frame| rgb_of(&frame));
         frames < MOST_FRAMES
     });
 }

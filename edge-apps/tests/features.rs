@@ -13,7 +13,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Int32Type};
 use common::{Place, bundle, open};
 use glimpse_models::Bundle;
-use glimpse_runtime::{Mask, Model, Options, Preprocessor, patchify};
+use glimpse_runtime::{Mask, Model, Options, PREPROCESS_VERSION, Preprocessor, patchify};
 use ndarray::{Array2, ArrayView2, ArrayView3, Axis};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
@@ -108,7 +108,7 @@ fn each_kind_of_file_has_the_runtime_s_numbers_in_name_order() {
         assert_eq!(rows.iter().flat_map(|row| numbers(&row["features"])).collect::<Vec<_>>(), right);
         let companion = lines(&place.path(&format!("{pool}.npy.rows.jsonl")));
         for (row, path) in rows.iter().chain(&companion).zip(PATHS.iter().cycle()) {
-            assert_eq!((&row["path"], &row["preprocess_version"]), (&Value::from(*path), &Value::from(1)));
+            assert_eq!((&row["path"], &row["preprocess_version"]), (&Value::from(*path), &Value::from(PREPROCESS_VERSION)));
             assert_eq!(row["model_sha256"], hash.as_str());
         }
         assert_eq!((rows.len(), companion.len()), (3, 3));
@@ -119,7 +119,7 @@ fn each_kind_of_file_has_the_runtime_s_numbers_in_name_order() {
         assert_eq!(text("path").collect::<Vec<_>>(), PATHS);
         assert!(text("model_sha256").all(|found| found == hash));
         let version = table.column_by_name("preprocess_version").unwrap().as_primitive::<Int32Type>();
-        assert!(version.iter().all(|version| version == Some(1)));
+        assert!(version.iter().all(|version| version == Some(PREPROCESS_VERSION as i32)));
         assert!(table.column_by_name("token").is_none());
     }
     let entries = walkdir::WalkDir::new(place.path("in/..")).max_depth(1).into_iter();

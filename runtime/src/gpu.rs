@@ -19,6 +19,7 @@
 //! | `indices.rs` | places of patches, on the GPU |
 //! | `plan.rs` | operations to dispatches over buffers |
 //! | `uploads.rs` | what goes to the GPU with each frame |
+//! | `parts.rs` | which of a frame's bytes go there |
 //! | `frames.rs` | a camera's frame to patches, and painted patches to a picture |
 //! | `membrane.rs` | where the grids of the membrane lie |
 //! | `engine.rs` | tasks through the dispatches |
@@ -46,6 +47,7 @@ mod layout;
 mod loaded;
 mod membrane;
 mod params;
+mod parts;
 mod plan;
 mod profile;
 mod sequence;

@@ -28,6 +28,7 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
+//! | `frame.rs` | [`Frame`]: a camera's frame, in the layout that it comes in |
 //! | `preprocess.rs` | [`Preprocessor`]: a frame to a model's image, and back |
 //! | `patchify.rs` | [`patchify`], [`unpatchify`]: an image to patches, and back |
 //! | `mask.rs` | [`Mask`]: which patches are visible |
@@ -61,6 +62,7 @@ mod base;
 mod composite;
 mod cpu;
 mod error;
+mod frame;
 mod fuse;
 mod golden;
 #[cfg(feature = "gpu")]
@@ -81,6 +83,7 @@ pub use base::{BaseSolver, base_patches};
 pub use composite::composite;
 pub use cpu::Threads;
 pub use error::{Error, Result};
+pub use frame::{ColourRange, Frame, Layout};
 pub use fuse::Step;
 pub use glimpse_kernels::Family;
 pub use golden::Golden;

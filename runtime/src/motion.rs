@@ -1,9 +1,10 @@
 //! Which patches of a camera's frame are worth a look.
 
 use glimpse_models::PatchGrid;
-use ndarray::{Array2, ArrayView3};
+use ndarray::Array2;
 
-use crate::{Error, Mask, Result, resize};
+use crate::frame::cells;
+use crate::{Error, Frame, Mask, Result};
 
 /// Cells of a patch's side that are compared, for each channel.
 const CELLS: usize = 4;
@@ -18,18 +19,18 @@ const STILL: u32 = 16 * (3 * CELLS * CELLS) as u32;
 ///
 /// ```
 /// use glimpse_models::PatchGrid;
-/// use glimpse_runtime::MotionBudget;
+/// use glimpse_runtime::{Frame, MotionBudget};
 /// use ndarray::{Array3, s};
 ///
 /// let grid = PatchGrid::new(64, 64, 16)?;
 /// let mut budget = MotionBudget::new(grid);
 /// let still = Array3::<u8>::zeros((120, 160, 3));
 /// for _ in 0..4 {
-///     budget.mask(still.view(), 4, &[])?; // all sixteen are looked at by and by
+///     budget.mask(&Frame::from_pixels(still.clone())?, 4, &[])?; // all sixteen are looked at by and by
 /// }
 /// let mut moved = still.clone();
 /// moved.slice_mut(s![90.., 120.., ..]).fill(255); // the last patch
-/// assert!(budget.mask(moved.view(), 4, &[])?.visible().contains(&15));
+/// assert!(budget.mask(&Frame::from_pixels(moved)?, 4, &[])?.visible().contains(&15));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -51,21 +52,19 @@ impl MotionBudget {
     /// Spends the budget on a frame.
     ///
     /// # Shapes
-    /// - `frame`: `[H, W, 3]`, of any size
     /// - `count`: visible patches; all that may be looked at if there are fewer
     /// - `never`: patches that are not to be looked at
     ///
     /// # Errors
-    /// [`Error::Shape`] or [`Error::EmptyPicture`] if it is no frame, [`Error::NothingVisible`] if nothing may be looked at,
-    /// [`Error::PatchOutside`] or [`Error::PatchRepeated`] if `never` names no patch or one twice.
-    pub fn mask(&mut self, frame: ArrayView3<u8>, count: usize, never: &[usize]) -> Result<Mask> {
+    /// [`Error::NothingVisible`] if nothing may be looked at, [`Error::PatchOutside`] or [`Error::PatchRepeated`] if `never` names no patch or one twice.
+    pub fn mask(&mut self, frame: &Frame, count: usize, never: &[usize]) -> Result<Mask> {
         let grid = self.grid;
         if never.len() >= grid.len() || count == 0 {
             return Err(Error::NothingVisible { len: grid.len() });
         }
         let allowed = Mask::from_masked(grid, never)?;
         let allowed = allowed.visible();
-        let now = self.cells(frame)?;
+        let now = self.cells(frame);
         let change = |patch: usize| -> u32 {
             let before = self.seen.row(patch);
             now.row(patch).iter().zip(before).map(|(now, before)| u32::from(now.abs_diff(*before)).pow(2)).sum()
@@ -93,14 +92,14 @@ impl MotionBudget {
     }
 
     /// Each patch in a few pixels: `[L, 3·CELLS²]`.
-    fn cells(&self, frame: ArrayView3<u8>) -> Result<Array2<u8>> {
-        let (rows, cols) = (self.grid.rows(), self.grid.cols());
-        let small = resize(frame, CELLS * rows, CELLS * cols)?;
-        Ok(Array2::from_shape_fn((self.grid.len(), 3 * CELLS * CELLS), |(patch, place)| {
+    fn cells(&self, frame: &Frame) -> Array2<u8> {
+        let columns = CELLS * self.grid.cols();
+        let small = cells(frame, [CELLS * self.grid.rows(), columns]);
+        Array2::from_shape_fn((self.grid.len(), 3 * CELLS * CELLS), |(patch, place)| {
             let (row, col) = self.grid.position(patch);
             let (cell, channel) = (place / 3, place % 3);
-            small[[CELLS * row + cell / CELLS, CELLS * col + cell % CELLS, channel]]
-        }))
+            small[(CELLS * row + cell / CELLS) * columns + CELLS * col + cell % CELLS][channel]
+        })
     }
 }
 
@@ -114,13 +113,17 @@ mod tests {
         PatchGrid::new(64, 64, 8).unwrap()
     }
 
+    fn given(pixels: &Array3<u8>) -> Frame {
+        Frame::from_pixels(pixels.clone()).unwrap()
+    }
+
     #[test]
     fn what_moves_is_seen_at_once_and_what_does_not_by_and_by() {
         let mut budget = MotionBudget::new(grid());
         let mut frame = Array3::<u8>::from_elem((64, 64, 3), 90);
         let mut unseen: Vec<usize> = (0..64).collect();
         for _ in 0..4 {
-            let mask = budget.mask(frame.view(), 16, &[]).unwrap();
+            let mask = budget.mask(&given(&frame), 16, &[]).unwrap();
             assert_eq!(mask.visible().len(), 16);
             unseen.retain(|patch| !mask.visible().contains(patch));
         }
@@ -130,7 +133,7 @@ mod tests {
         for col in 0..8 {
             frame.fill(90);
             frame.slice_mut(s![24..32, 8 * col..8 * (col + 1), ..]).fill(200);
-            let mask = budget.mask(frame.view(), 8, &[]).unwrap();
+            let mask = budget.mask(&given(&frame), 8, &[]).unwrap();
             assert!(mask.visible().contains(&(24 + col)), "{col}: {:?}", mask.visible());
             mask.visible().iter().for_each(|&patch| seen[patch] += 1);
         }
@@ -148,7 +151,7 @@ mod tests {
                 let swing = if y < 32 { 200 } else { 40 };
                 ((x as u32 * 31 + y as u32 * 17 + number * 97) % swing) as u8
             });
-            for &patch in budget.mask(frame.view(), 2, &[]).unwrap().visible() {
+            for &patch in budget.mask(&given(&frame), 2, &[]).unwrap().visible() {
                 last[patch] = number;
             }
         }
@@ -159,12 +162,12 @@ mod tests {
     fn slow_changes_add_up() {
         let mut budget = MotionBudget::new(grid());
         let mut frame = Array3::<u8>::from_elem((64, 64, 3), 50);
-        (0..8).for_each(|_| drop(budget.mask(frame.view(), 8, &[]).unwrap()));
+        (0..8).for_each(|_| drop(budget.mask(&given(&frame), 8, &[]).unwrap()));
         let mut seen = Vec::new();
         for _ in 0..30 {
             // a grey level a frame, in one patch
             frame.slice_mut(s![..8, ..8, ..]).map_inplace(|grey| *grey += 1);
-            seen.push(budget.mask(frame.view(), 2, &[]).unwrap().visible().contains(&0));
+            seen.push(budget.mask(&given(&frame), 2, &[]).unwrap().visible().contains(&0));
         }
         assert!(seen.iter().filter(|&&is_seen| is_seen).count() >= 4, "{seen:?}");
     }
@@ -175,13 +178,13 @@ mod tests {
         let never: Vec<usize> = (0..60).collect();
         for grey in [0, 90, 250] {
             let frame = Array3::<u8>::from_elem((30, 50, 3), grey);
-            assert_eq!(budget.mask(frame.view(), 16, &never).unwrap().visible(), [60, 61, 62, 63]);
+            assert_eq!(budget.mask(&given(&frame), 16, &never).unwrap().visible(), [60, 61, 62, 63]);
         }
         let frame = Array3::<u8>::zeros((8, 8, 3));
         let all: Vec<usize> = (0..64).collect();
-        assert!(matches!(budget.mask(frame.view(), 4, &all), Err(Error::NothingVisible { .. })));
-        assert!(matches!(budget.mask(frame.view(), 0, &[]), Err(Error::NothingVisible { .. })));
-        assert!(matches!(budget.mask(frame.view(), 4, &[64]), Err(Error::PatchOutside { .. })));
-        assert!(matches!(budget.mask(frame.view(), 4, &[3, 3]), Err(Error::PatchRepeated { .. })));
+        assert!(matches!(budget.mask(&given(&frame), 4, &all), Err(Error::NothingVisible { .. })));
+        assert!(matches!(budget.mask(&given(&frame), 0, &[]), Err(Error::NothingVisible { .. })));
+        assert!(matches!(budget.mask(&given(&frame), 4, &[64]), Err(Error::PatchOutside { .. })));
+        assert!(matches!(budget.mask(&given(&frame), 4, &[3, 3]), Err(Error::PatchRepeated { .. })));
     }
 }

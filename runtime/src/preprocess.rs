@@ -9,10 +9,10 @@ use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use glimpse_models::{ModelSpec, PatchGrid};
 use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewMut1, ArrayViewMut2, Axis, Zip, s};
 
-use crate::{Error, Mask, Result};
+use crate::{Error, Frame, Mask, Result};
 
 #[cfg(feature = "gpu")]
-pub(crate) use taps::Taps;
+pub(crate) use visible::Resizing;
 use visible::VisibleResizer;
 
 /// The version of what [`Preprocessor::image_from_frame`] does. Features are kept with it, so that a reader can tell
@@ -20,7 +20,7 @@ use visible::VisibleResizer;
 ///
 /// Raise it with any change that can give the same frame another image: the resizing filter or its rounding, squeezing or
 /// cutting of what is not square, the normalization, the order of channels.
-pub const PREPROCESS_VERSION: u32 = 1;
+pub const PREPROCESS_VERSION: u32 = 2;
 
 /// Brings frames to a model's side and its normalization, and back. Made once, it keeps its buffers
 /// from frame to frame.
@@ -97,29 +97,29 @@ impl Preprocessor {
         Ok(())
     }
 
-    /// [`Preprocessor::patches_from_frame`] of what is visible alone: the same values there, for as much less work.
+    /// What is visible of a camera's frame: for one of red, green and blue with the values of
+    /// [`Preprocessor::patches_from_frame`], for as much less work as is hidden. What a frame has of Y, U and V is resized each by
+    /// itself, and turned into colours then.
     ///
     /// # Shapes
-    /// - `frame`: `[H, W, 3]`, or `[H, W, 4]` of which the fourth byte of a pixel is not read
     /// - `patches`: `[L, P·P·3]`, of the spec's grid, of which the visible ones are written
     ///
     /// # Units
     /// As [`Preprocessor::image_from_frame`].
     ///
     /// # Errors
-    /// As [`Preprocessor::patches_from_frame`], and [`Error::OtherGrid`] if the mask is not the spec's.
+    /// [`Error::Shape`] if `patches` are not the grid's, [`Error::OtherGrid`] if the mask is not.
     pub fn visible_patches_from_frame(
         &mut self,
-        frame: ArrayView3<u8>,
+        frame: &Frame,
         mask: &Mask,
         mut patches: ArrayViewMut2<f32>,
     ) -> Result<()> {
         self.check_patches(patches.view())?;
         mask.check_grid(self.grid)?;
-        let shape = check_frame(frame)?;
         let visible = match self.visible.take() {
-            Some(visible) if visible.is_for(shape) => visible,
-            _ => VisibleResizer::new(shape, self.grid.height()),
+            Some(visible) if visible.is_for(frame.shape()) => visible,
+            _ => VisibleResizer::new(frame.shape(), self.grid.height()),
         };
         let visible = self.visible.insert(visible);
         visible.resize(frame, mask, self.resized.as_slice_mut().unwrap_or_default());
@@ -193,21 +193,6 @@ pub fn resize(picture: ArrayView3<u8>, height_px: usize, width_px: usize) -> Res
     let mut resized = Array3::zeros((height_px, width_px, 3));
     resize_into(&mut Resizer::new(), picture, &mut resized)?;
     Ok(resized)
-}
-
-/// A frame's height, width, and bytes of a pixel.
-///
-/// # Errors
-/// As [`Stream::submit`](crate::Stream::submit) has them of a frame.
-pub(crate) fn check_frame(frame: ArrayView3<u8>) -> Result<[usize; 3]> {
-    let (height_px, width_px, channels) = frame.dim();
-    if channels != 4 {
-        Error::check_shape("frame", &[height_px, width_px, 3], frame.shape())?;
-    }
-    if frame.is_empty() {
-        return Err(Error::EmptyPicture { what: "frame", height_px, width_px });
-    }
-    Ok([height_px, width_px, channels])
 }
 
 fn resize_into(resizer: &mut Resizer, from: ArrayView3<u8>, to: &mut Array3<u8>) -> Result<()> {

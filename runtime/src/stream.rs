@@ -8,8 +8,7 @@ use std::collections::VecDeque;
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, s};
 
 use crate::base::rows;
-use crate::preprocess::check_frame;
-use crate::{Error, Mask, Model, Preprocessor, Result};
+use crate::{Error, Frame, Mask, Model, Preprocessor, Result};
 
 /// What is made of each frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +42,7 @@ impl Give {
 /// ```
 /// # std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))?;
 /// use glimpse_models::Bundle;
-/// use glimpse_runtime::{Give, Mask, Model, Options, Stream};
+/// use glimpse_runtime::{Frame, Give, Mask, Model, Options, Stream};
 /// use ndarray::Array3;
 ///
 /// let model = Model::load(&Bundle::open("models/glimpse-tiny")?, &Options::default())?;
@@ -57,7 +56,7 @@ impl Give {
 ///         assert_eq!(answer.tokens.nrows(), mask.visible().len() + 1);
 ///         seen += 1;
 ///     }
-///     stream.submit(frame, mask.clone())?;
+///     stream.submit(Frame::from_pixels(frame)?, mask.clone())?;
 /// }
 /// while stream.receive()?.is_some() {
 ///     seen += 1;
@@ -82,7 +81,7 @@ pub struct Stream {
 /// A frame whose answer was not taken yet.
 #[derive(Debug)]
 struct UnderWay {
-    frame: Array3<u8>,
+    frame: Frame,
     mask: Mask,
     give: Give,
 }
@@ -92,7 +91,7 @@ struct UnderWay {
 #[non_exhaustive]
 pub struct Answer<'a> {
     /// As it was given.
-    pub frame: Array3<u8>,
+    pub frame: Frame,
     /// As it was given.
     pub mask: Mask,
     /// `[N+1, C]`, the class token first; `[0, C]` if features are not asked for.
@@ -157,23 +156,16 @@ impl Stream {
 
     /// Gives a frame, and which of its patches the model may see.
     ///
-    /// # Shapes
-    /// - `frame`: `[H, W, 3]`, or `[H, W, 4]` of which the fourth byte of a pixel is not read
-    ///
-    /// # Units
-    /// 0 to 255.
-    ///
     /// # Errors
-    /// [`Error::UnderWay`] if so many are that no other may be, [`Error::Shape`] or [`Error::EmptyPicture`] if it is no frame,
-    /// [`Error::OtherGrid`] if the mask is not the model's, [`Error::Engine`] if the engine fails.
-    pub fn submit(&mut self, frame: Array3<u8>, mask: Mask) -> Result<()> {
+    /// [`Error::UnderWay`] if so many are that no other may be, [`Error::OtherGrid`] if the mask is not the model's,
+    /// [`Error::Engine`] if the engine fails.
+    pub fn submit(&mut self, frame: Frame, mask: Mask) -> Result<()> {
         if self.under_way.len() == Self::MOST {
             return Err(Error::UnderWay { most: Self::MOST });
         }
-        check_frame(frame.view())?;
         mask.check_grid(self.model.grid())?;
         #[cfg(feature = "gpu")]
-        self.submitted(frame.view(), &mask)?;
+        self.submitted(&frame, &mask)?;
         self.under_way.push_back(UnderWay { frame, mask, give: self.give });
         Ok(())
     }
@@ -189,7 +181,7 @@ impl Stream {
         #[cfg(not(feature = "gpu"))]
         let done = false;
         if !done {
-            self.compute(frame.view(), &mask, give)?;
+            self.compute(&frame, &mask, give)?;
         }
         // what an earlier frame left is not this one's
         let tokens = if give.tokens() { self.tokens.view() } else { self.tokens.slice(s![..0, ..]) };
@@ -198,7 +190,7 @@ impl Stream {
     }
 
     /// Prepares a frame and composes its picture on the CPU, around a model that runs wherever it does.
-    fn compute(&mut self, frame: ArrayView3<u8>, mask: &Mask, give: Give) -> Result<()> {
+    fn compute(&mut self, frame: &Frame, mask: &Mask, give: Give) -> Result<()> {
         self.preprocessor.visible_patches_from_frame(frame, mask, self.patches.view_mut())?;
         if give.tokens() {
             let tokens = self.model.encode(self.patches.view(), mask)?;

@@ -3,7 +3,9 @@
 
 use glimpse_models::{Base, Family, ModelSpec, PatchGrid, RawSpec, Transformer};
 use glimpse_runtime::reference::tolerance;
-use glimpse_runtime::{Error, Mask, Preprocessor, composite, patchify, reference, resize, unpatchify};
+use glimpse_runtime::{
+    ColourRange, Error, Frame, Layout, Mask, Preprocessor, composite, patchify, reference, resize, unpatchify,
+};
 use ndarray::{Array2, Array3, Axis, s};
 use proptest::prelude::*;
 
@@ -127,10 +129,11 @@ proptest! {
         let mut preprocessor = Preprocessor::new(&spec);
         preprocessor.patches_from_frame(colours, whole.view_mut()).unwrap();
         // another shape before, whose tables are not to be kept
-        preprocessor.visible_patches_from_frame(Array3::zeros((9, 7, 3)).view(), &mask, visible.view_mut()).unwrap();
-        let given = if with_alpha { frame.view() } else { colours };
+        let other = Frame::from_pixels(Array3::zeros((9, 7, 3))).unwrap();
+        preprocessor.visible_patches_from_frame(&other, &mask, visible.view_mut()).unwrap();
+        let given = if with_alpha { frame.clone() } else { colours.to_owned() };
         visible.fill(f32::NAN);
-        preprocessor.visible_patches_from_frame(given, &mask, visible.view_mut()).unwrap();
+        preprocessor.visible_patches_from_frame(&Frame::from_pixels(given).unwrap(), &mask, visible.view_mut()).unwrap();
         for &place in mask.visible() {
             prop_assert_eq!(visible.row(place), whole.row(place), "patch {}", place);
         }
@@ -195,4 +198,94 @@ fn wrong_shapes_are_refused() {
     let empty = preprocessor.image_from_frame(Array3::zeros((0, 5, 3)).view());
     assert!(matches!(empty, Err(Error::EmptyPicture { .. })));
     assert!(matches!(resize(rgb.view(), 0, 4), Err(Error::EmptyPicture { .. })));
+}
+
+/// What a model gets of a frame whose values are these, of so many rows and columns of each of Y, U and V, or red, green and blue.
+fn prepared(layout: Layout, size: [usize; 2], value: impl Fn(usize, [usize; 2]) -> u8) -> Array2<f32> {
+    let [height, width] = size;
+    let (half_height, half_width) = (height.div_ceil(2), width.div_ceil(2));
+    let plane = |channel: usize, height: usize, width: usize| -> Vec<u8> {
+        (0..height * width).map(|place| value(channel, [place / width, place % width])).collect()
+    };
+    let pixels = |order: &[usize]| -> Vec<u8> {
+        let places = (0..height * width).map(|place| [place / width, place % width]);
+        places.flat_map(|place| order.iter().map(|&channel| value(channel, place)).collect::<Vec<_>>()).collect()
+    };
+    // Y, U and V at these places of two pixels
+    let packed = |order: [(usize, usize); 4]| -> Vec<u8> {
+        let pairs = (0..height * half_width).map(|place| [place / half_width, place % half_width]);
+        let bytes = pairs.flat_map(|[y, x]| {
+            order.map(|(channel, pixel)| value(channel, [y, if channel == 0 { 2 * x + pixel } else { x }]))
+        });
+        bytes.collect()
+    };
+    let bytes = match layout {
+        Layout::Rgb => pixels(&[0, 1, 2]),
+        Layout::Rgba => pixels(&[0, 1, 2, 0]),
+        Layout::Bgr => pixels(&[2, 1, 0]),
+        Layout::Grey => pixels(&[0]),
+        Layout::Yuyv => packed([(0, 0), (1, 0), (0, 1), (2, 0)]),
+        Layout::Uyvy => packed([(1, 0), (0, 0), (2, 0), (0, 1)]),
+        Layout::Nv12 => {
+            let [u, v] = [1, 2].map(|channel| plane(channel, half_height, half_width));
+            [plane(0, height, width), u.into_iter().zip(v).flat_map(|(u, v)| [u, v]).collect()].concat()
+        }
+        Layout::I420 => {
+            let [u, v] = [1, 2].map(|channel| plane(channel, half_height, half_width));
+            [plane(0, height, width), u, v].concat()
+        }
+        Layout::I422 => {
+            let [u, v] = [1, 2].map(|channel| plane(channel, height, half_width));
+            [plane(0, height, width), u, v].concat()
+        }
+        Layout::I444 => [0, 1, 2].map(|channel| plane(channel, height, width)).concat(),
+        _ => panic!("{layout:?}"),
+    };
+    let spec = spec(48, 16);
+    let mut patches = Array2::zeros((spec.grid().len(), spec.grid().patch_len()));
+    let frame = Frame::new(layout, ColourRange::Limited, size, bytes).unwrap();
+    let mask = Mask::all_visible(spec.grid());
+    Preprocessor::new(&spec).visible_patches_from_frame(&frame, &mask, patches.view_mut()).unwrap();
+    patches
+}
+
+#[test]
+fn the_same_pixels_are_the_same_in_each_layout_that_has_them() {
+    for size in [[150, 200], [37, 53], [10, 8], [1, 1]] {
+        let value = |channel: usize, [y, x]: [usize; 2]| (y * 7 + x * (3 + channel) + (x / 5 + y / 3) % 2 * 110) as u8;
+        let same = |one, other, value: &dyn Fn(usize, [usize; 2]) -> u8| {
+            assert_eq!(prepared(one, size, value), prepared(other, size, value), "{one:?} and {other:?} {size:?}");
+        };
+        same(Layout::Rgb, Layout::Rgba, &value);
+        same(Layout::Rgb, Layout::Bgr, &value);
+        same(Layout::I422, Layout::Yuyv, &value);
+        same(Layout::I422, Layout::Uyvy, &value);
+        same(Layout::I420, Layout::Nv12, &value);
+        same(Layout::Rgb, Layout::Grey, &|_, place| value(0, place));
+    }
+}
+
+/// Resized first or turned into colours first: the same but for rounding, where no colour is cut off.
+#[test]
+fn colours_are_resized_as_well_before_they_are_made_as_after() {
+    let size = [150, 200];
+    let wave = |x: usize, period: f64| (x as f64 * std::f64::consts::TAU / period).sin();
+    let yuv = |channel: usize, [y, x]: [usize; 2]| match channel {
+        0 => (125.0 + 50.0 * wave(x, 60.0) * wave(y, 45.0)) as u8,
+        1 => (128.0 + 25.0 * wave(x + y, 80.0)) as u8,
+        _ => (128.0 + 25.0 * wave(x + 2 * y, 120.0)) as u8,
+    };
+    let got = prepared(Layout::I444, size, yuv);
+    let expected = prepared(Layout::Rgb, size, |channel, place| {
+        let [y, u, v] = [0, 1, 2].map(|channel| f64::from(yuv(channel, place)));
+        let (y, u, v) = (1.164_383 * (y - 16.0), u - 128.0, v - 128.0);
+        [y + 1.596_027 * v, y - 0.391_762 * u - 0.812_968 * v, y + 2.017_232 * u][channel].round() as u8
+    });
+    let grey_levels = got.iter().zip(&expected).map(|(got, expected)| 255.0 * 0.225 * (got - expected).abs());
+    let (most, sum) = grey_levels.fold((0.0, 0.0), |(most, sum): (f32, f32), apart| (most.max(apart), sum + apart));
+    assert!(
+        most <= 3.1 && sum / got.len() as f32 <= 0.7,
+        "{most} grey levels at most, {} each",
+        sum / got.len() as f32
+    );
 }

@@ -6,8 +6,7 @@ use std::str::FromStr;
 
 use anyhow::{Result, bail, ensure};
 use glimpse_models::PatchGrid;
-use glimpse_runtime::{Mask, MotionBudget};
-use ndarray::ArrayView3;
+use glimpse_runtime::{Frame, Mask, MotionBudget};
 
 use super::random::mixed;
 use crate::painting::{Area, THRESHOLD};
@@ -157,13 +156,10 @@ impl Chooser {
 
     /// What is looked at of a frame; nothing where viewers have covered it.
     ///
-    /// # Shapes
-    /// - `frame`: `[H, W, 3]`
-    ///
     /// # Errors
     /// When the command line has.
-    pub fn mask(&mut self, frame: ArrayView3<u8>, number: u64) -> Result<Option<Mask>> {
-        let size = [frame.dim().0, frame.dim().1];
+    pub fn mask(&mut self, frame: &Frame, number: u64) -> Result<Option<Mask>> {
+        let size = [frame.height(), frame.width()];
         let never = match self.never.take() {
             Some((of, never)) if of == size => never,
             _ => {
@@ -243,6 +239,10 @@ mod tests {
 
     use super::*;
 
+    fn still() -> Frame {
+        Frame::from_pixels(Array3::zeros((100, 200, 3))).unwrap()
+    }
+
     fn grid() -> PatchGrid {
         PatchGrid::new(64, 64, 16).unwrap()
     }
@@ -250,14 +250,14 @@ mod tests {
     fn chosen(budget: &str, areas: &[&str], number: u64) -> Vec<usize> {
         let areas: Vec<Area> = areas.iter().map(|area| area.parse().unwrap()).collect();
         let mut chooser = Chooser::new(budget.parse().unwrap(), grid(), &areas, 7).unwrap().with_shared_areas(true);
-        chooser.mask(Array3::zeros((100, 200, 3)).view(), number).unwrap().unwrap().visible().to_vec()
+        chooser.mask(&still(), number).unwrap().unwrap().visible().to_vec()
     }
 
     #[test]
     fn an_area_of_another_frame_is_refused_where_there_is_no_other_source() {
         let area = |text: &str| {
             let mut chooser = Chooser::new(Budget::All, grid(), &[text.parse().unwrap()], 7).unwrap();
-            chooser.mask(Array3::zeros((100, 200, 3)).view(), 0).map(drop).map_err(|error| error.to_string())
+            chooser.mask(&still(), 0).map(drop).map_err(|error| error.to_string())
         };
         assert_eq!(area("160,60,40,40"), Ok(()));
         for outside in ["161,60,40,40", "160,61,40,40", "400,0,1,1"] {
@@ -298,7 +298,7 @@ mod tests {
         assert_eq!(chosen("all", &["50,25,50,25"], 0).len(), 15);
         let all: Area = "0,0,200,100".parse().unwrap();
         let mut chooser = Chooser::new(Budget::All, grid(), &[all], 0).unwrap();
-        let refused = chooser.mask(Array3::zeros((100, 200, 3)).view(), 0).unwrap_err();
+        let refused = chooser.mask(&still(), 0).unwrap_err();
         assert!(refused.to_string().contains("--never"), "{refused}");
     }
 
@@ -321,11 +321,11 @@ mod tests {
         assert_eq!(patches(6, 4, &[(1, 0)]).unwrap(), [0, 1]);
         assert!(patches(6, 4, &[]).unwrap_err().to_string().contains("is empty"));
         assert!(patches(1, 1, &[(0, 0)]).unwrap_err().to_string().contains("covers every patch"));
-        let frame = Array3::zeros((100, 200, 3));
+        let frame = still();
         for budget in [Budget::All, Budget::Count(9), Budget::Motion(9)] {
             let mut chooser =
                 Chooser::new(budget, grid(), &["0,0,1,1".parse().unwrap()], 0).unwrap().without(&[14, 15]);
-            let mask = chooser.mask(frame.view(), 0).unwrap().unwrap();
+            let mask = chooser.mask(&frame, 0).unwrap().unwrap();
             assert!([0, 14, 15].iter().all(|patch| !mask.visible().contains(patch)));
         }
     }
@@ -334,11 +334,11 @@ mod tests {
     fn what_viewers_ask_for_takes_the_place_of_what_they_asked_for_before() {
         let top: Area = "0,0,200,20".parse().unwrap();
         let mut chooser = Chooser::new(Budget::All, grid(), &[top], 0).unwrap();
-        let frame = Array3::zeros((100, 200, 3));
+        let frame = still();
         let mut seen = |budget: &str, live: &[&str]| {
             let live: Vec<Area> = live.iter().map(|area| area.parse().unwrap()).collect();
             chooser.set(budget.parse().unwrap(), &live).unwrap();
-            chooser.mask(frame.view(), 0).unwrap().map(|mask| mask.visible().to_vec())
+            chooser.mask(&frame, 0).unwrap().map(|mask| mask.visible().to_vec())
         };
         assert_eq!(seen("all", &[]), Some((4..16).collect()));
         assert_eq!(seen("all", &["0,30,200,40"]), Some((12..16).collect()));

@@ -1,9 +1,10 @@
-//! A frame's bytes as they come, and as red, green and blue.
+//! A frame's bytes as they come, as a model looks at them, and as red, green and blue.
 
 use std::time::{Instant, SystemTime};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
+use glimpse_runtime::{ColourRange, Frame, Layout};
 use image::codecs::jpeg::JpegDecoder;
 use image::{DynamicImage, ImageDecoder as _, Limits};
 use ndarray::Array3;
@@ -57,22 +58,12 @@ impl PixelFormat {
     }
 }
 
-/// What is black and what is white in YUV.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Range {
-    /// 16 and 235, as video and most cameras have it.
-    #[default]
-    Limited,
-    /// 0 and 255, as JPEG has it.
-    Full,
-}
-
 /// A frame as its source gives it.
 #[derive(Debug, Clone)]
 pub struct RawFrame {
     pub format: PixelFormat,
     /// Of what is YUV, and no JPEG, which says it itself.
-    pub range: Range,
+    pub range: ColourRange,
     /// In pixels; of a JPEG, whatever it says itself.
     pub width: u32,
     pub height: u32,
@@ -88,11 +79,11 @@ impl RawFrame {
     /// A frame that is there now; if it is YUV, in video's range.
     pub fn now(format: PixelFormat, width: u32, height: u32, bytes: Vec<u8>) -> Self {
         let (captured, captured_at) = (SystemTime::now(), Instant::now());
-        Self { format, range: Range::Limited, width, height, bytes, captured, captured_at, fps: None }
+        Self { format, range: ColourRange::Limited, width, height, bytes, captured, captured_at, fps: None }
     }
 
     /// The same in a range that its source has said.
-    pub fn in_range(self, range: Range) -> Self {
+    pub fn in_range(self, range: ColourRange) -> Self {
         Self { range, ..self }
     }
 
@@ -101,16 +92,24 @@ impl RawFrame {
         Self { fps, ..self }
     }
 
-    /// Red, green and blue: `[H, W, 3]`. What is YUV is taken for BT.601, as cameras have it.
+    /// The frame as a model looks at it: what is a JPEG is decoded, all else is left as it is.
     ///
     /// # Errors
     /// When the bytes are not those of such a frame.
-    pub fn to_rgb(&self) -> Result<Array3<u8>> {
-        let Self { format, width, height, bytes, .. } = self;
-        let (width, height) = (*width, *height);
-        if *format == PixelFormat::Mjpeg {
-            return rgb_from_jpeg(bytes);
-        }
+    pub fn into_frame(self) -> Result<Frame> {
+        let Self { format, range, width, height, bytes, .. } = self;
+        let layout = match format {
+            PixelFormat::Mjpeg => return Ok(Frame::from_pixels(rgb_from_jpeg(&bytes)?)?),
+            PixelFormat::Yuyv => Layout::Yuyv,
+            PixelFormat::Uyvy => Layout::Uyvy,
+            PixelFormat::Nv12 => Layout::Nv12,
+            PixelFormat::I420 => Layout::I420,
+            PixelFormat::I422 => Layout::I422,
+            PixelFormat::I444 => Layout::I444,
+            PixelFormat::Rgb => Layout::Rgb,
+            PixelFormat::Bgr => Layout::Bgr,
+            PixelFormat::Grey => Layout::Grey,
+        };
         let sides = 1..=MOST_SIDE;
         ensure!(sides.contains(&width) && sides.contains(&height), "a frame of {width}×{height} pixels");
         let expected = format.bytes(width, height).unwrap_or_default();
@@ -119,59 +118,69 @@ impl RawFrame {
             "a frame of {width}×{height} pixels in {format:?} has {expected} bytes, this one {}",
             bytes.len()
         );
-        let mut rgb = vec![0; 3 * width as usize * height as usize];
-        let stride = 3 * width;
-        let range = match self.range {
-            Range::Limited => YuvRange::Limited,
-            Range::Full => YuvRange::Full,
-        };
-        let matrix = YuvStandardMatrix::Bt601;
-        let mode = YuvConversionMode::Balanced;
-        let packed = YuvPackedImage { yuy: bytes, yuy_stride: 4 * width.div_ceil(2), width, height };
-        let luma = width as usize * height as usize;
-        match format {
-            PixelFormat::Yuyv => yuv::yuyv422_to_rgb(&packed, &mut rgb, stride, range, matrix)?,
-            PixelFormat::Uyvy => yuv::uyvy422_to_rgb(&packed, &mut rgb, stride, range, matrix)?,
-            PixelFormat::Nv12 => {
-                let (y_plane, uv_plane) = bytes.split_at(luma);
-                let uv_stride = 2 * width.div_ceil(2);
-                let planes = YuvBiPlanarImage { y_plane, y_stride: width, uv_plane, uv_stride, width, height };
-                yuv::yuv_nv12_to_rgb(&planes, &mut rgb, stride, range, matrix, mode)?;
-            }
-            PixelFormat::I420 | PixelFormat::I422 | PixelFormat::I444 => {
-                let (y_plane, chroma) = bytes.split_at(luma);
-                let (u_plane, v_plane) = chroma.split_at(chroma.len() / 2);
-                let u_stride = if *format == PixelFormat::I444 { width } else { width.div_ceil(2) };
-                let planes = YuvPlanarImage {
-                    y_plane,
-                    y_stride: width,
-                    u_plane,
-                    u_stride,
-                    v_plane,
-                    v_stride: u_stride,
-                    width,
-                    height,
-                };
-                match format {
-                    PixelFormat::I420 => yuv::yuv420_to_rgb(&planes, &mut rgb, stride, range, matrix)?,
-                    PixelFormat::I422 => yuv::yuv422_to_rgb(&planes, &mut rgb, stride, range, matrix)?,
-                    _ => yuv::yuv444_to_rgb(&planes, &mut rgb, stride, range, matrix)?,
-                }
-            }
-            PixelFormat::Grey => {
-                for (pixel, &grey) in rgb.as_chunks_mut::<3>().0.iter_mut().zip(bytes) {
-                    *pixel = [grey; 3];
-                }
-            }
-            PixelFormat::Bgr => {
-                for (pixel, &[blue, green, red]) in rgb.as_chunks_mut::<3>().0.iter_mut().zip(bytes.as_chunks().0) {
-                    *pixel = [red, green, blue];
-                }
-            }
-            PixelFormat::Rgb | PixelFormat::Mjpeg => rgb.copy_from_slice(bytes),
-        }
-        Ok(Array3::from_shape_vec((height as usize, width as usize, 3), rgb)?)
+        Ok(Frame::new(layout, range, [height as usize, width as usize], bytes)?)
     }
+}
+
+/// Red, green and blue of a whole frame: `[H, W, 3]`, for people to look at. What is YUV is taken for BT.601, as cameras have it.
+///
+/// # Errors
+/// When its layout is not known.
+pub fn rgb_of(frame: &Frame) -> Result<Array3<u8>> {
+    let (bytes, width, height) = (frame.bytes(), frame.width() as u32, frame.height() as u32);
+    let mut rgb = vec![0; 3 * frame.width() * frame.height()];
+    let stride = 3 * width;
+    let range = match frame.range() {
+        ColourRange::Limited => YuvRange::Limited,
+        ColourRange::Full => YuvRange::Full,
+    };
+    let matrix = YuvStandardMatrix::Bt601;
+    let mode = YuvConversionMode::Balanced;
+    let packed = YuvPackedImage { yuy: bytes, yuy_stride: 4 * width.div_ceil(2), width, height };
+    let luma = frame.width() * frame.height();
+    match frame.layout() {
+        Layout::Yuyv => yuv::yuyv422_to_rgb(&packed, &mut rgb, stride, range, matrix)?,
+        Layout::Uyvy => yuv::uyvy422_to_rgb(&packed, &mut rgb, stride, range, matrix)?,
+        Layout::Nv12 => {
+            let (y_plane, uv_plane) = bytes.split_at(luma);
+            let uv_stride = 2 * width.div_ceil(2);
+            let planes = YuvBiPlanarImage { y_plane, y_stride: width, uv_plane, uv_stride, width, height };
+            yuv::yuv_nv12_to_rgb(&planes, &mut rgb, stride, range, matrix, mode)?;
+        }
+        layout @ (Layout::I420 | Layout::I422 | Layout::I444) => {
+            let (y_plane, chroma) = bytes.split_at(luma);
+            let (u_plane, v_plane) = chroma.split_at(chroma.len() / 2);
+            let u_stride = if layout == Layout::I444 { width } else { width.div_ceil(2) };
+            let planes = YuvPlanarImage {
+                y_plane,
+                y_stride: width,
+                u_plane,
+                u_stride,
+                v_plane,
+                v_stride: u_stride,
+                width,
+                height,
+            };
+            match layout {
+                Layout::I420 => yuv::yuv420_to_rgb(&planes, &mut rgb, stride, range, matrix)?,
+                Layout::I422 => yuv::yuv422_to_rgb(&planes, &mut rgb, stride, range, matrix)?,
+                _ => yuv::yuv444_to_rgb(&planes, &mut rgb, stride, range, matrix)?,
+            }
+        }
+        Layout::Grey => {
+            for (pixel, &grey) in rgb.as_chunks_mut::<3>().0.iter_mut().zip(bytes) {
+                *pixel = [grey; 3];
+            }
+        }
+        Layout::Bgr => {
+            for (pixel, &[blue, green, red]) in rgb.as_chunks_mut::<3>().0.iter_mut().zip(bytes.as_chunks().0) {
+                *pixel = [red, green, blue];
+            }
+        }
+        Layout::Rgb => rgb.copy_from_slice(bytes),
+        layout => bail!("frames in {layout:?} cannot be shown"),
+    }
+    Ok(Array3::from_shape_vec((frame.height(), frame.width(), 3), rgb)?)
 }
 
 /// Decodes a JPEG that a camera made.
@@ -201,14 +210,14 @@ mod tests {
         let y = 16.0 + (65.481 * r + 128.553 * g + 24.966 * b) / 255.0;
         let u = 128.0 + (-37.797 * r - 74.203 * g + 112.0 * b) / 255.0;
         let v = 128.0 + (112.0 * r - 93.786 * g - 18.214 * b) / 255.0;
-        same_in_every_format(Range::Limited, [y, u, v].map(|value| value.round() as u8));
+        same_in_every_format(ColourRange::Limited, [y, u, v].map(|value| value.round() as u8));
         let y = 0.299 * r + 0.587 * g + 0.114 * b;
         let u = 128.0 - 0.168_736 * r - 0.331_264 * g + 0.5 * b;
         let v = 128.0 + 0.5 * r - 0.418_688 * g - 0.081_312 * b;
-        same_in_every_format(Range::Full, [y, u, v].map(|value| value.round() as u8));
+        same_in_every_format(ColourRange::Full, [y, u, v].map(|value| value.round() as u8));
     }
 
-    fn same_in_every_format(range: Range, [y, u, v]: [u8; 3]) {
+    fn same_in_every_format(range: ColourRange, [y, u, v]: [u8; 3]) {
         let [red, green, blue] = COLOUR;
         for (width, height) in [(1u32, 1u32), (2, 2), (5, 3), (64, 36), (33, 34)] {
             let pixels = (width * height) as usize;
@@ -235,7 +244,8 @@ mod tests {
                         jpeg.into_inner()
                     }
                 };
-                let rgb = RawFrame::now(*format, width, height, bytes).in_range(range).to_rgb().unwrap();
+                let frame = RawFrame::now(*format, width, height, bytes).in_range(range).into_frame().unwrap();
+                let rgb = rgb_of(&frame).unwrap();
                 let expected = if *format == PixelFormat::Grey { [90; 3] } else { [red, green, blue] };
                 assert_eq!(rgb.dim(), (height as usize, width as usize, 3));
                 for pixel in rgb.rows() {
@@ -250,18 +260,18 @@ mod tests {
     fn what_is_no_frame_is_refused() {
         for format in PixelFormat::value_variants() {
             for (width, height) in [(0, 4), (4, 0), (MOST_SIDE + 1, 2), (6, 4)] {
-                let refused = RawFrame::now(*format, width, height, vec![7; 35]).to_rgb();
+                let refused = RawFrame::now(*format, width, height, vec![7; 35]).into_frame();
                 assert!(refused.is_err(), "{format:?} {width}×{height}");
             }
         }
         let mut jpeg = std::io::Cursor::new(Vec::new());
         image::RgbImage::new(8, 8).write_to(&mut jpeg, image::ImageFormat::Jpeg).unwrap();
         let mut jpeg = jpeg.into_inner();
-        assert!(RawFrame::now(PixelFormat::Mjpeg, 0, 0, jpeg.clone()).to_rgb().is_ok());
+        assert!(RawFrame::now(PixelFormat::Mjpeg, 0, 0, jpeg.clone()).into_frame().is_ok());
         // height and width, three bytes after the frame header's marker
         let header = jpeg.windows(2).position(|bytes| bytes == [0xff, 0xc0]).unwrap();
         jpeg[header + 5..header + 9].copy_from_slice(&[0x40, 0, 0x40, 0]);
-        let refused = RawFrame::now(PixelFormat::Mjpeg, 0, 0, jpeg).to_rgb().unwrap_err();
+        let refused = RawFrame::now(PixelFormat::Mjpeg, 0, 0, jpeg).into_frame().unwrap_err();
         assert!(refused.to_string().contains("too few bytes"), "{refused:#}");
     }
 }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Result, anyhow};
-use glimpse_runtime::Stream;
-use ndarray::{Array3, ArrayView2, ArrayView3};
+use glimpse_runtime::{Frame, Stream};
+use ndarray::{ArrayView2, ArrayView3};
 
 use super::budget::Chooser;
 use super::live::Live;
@@ -28,8 +28,8 @@ pub struct Seen<'a> {
     pub source: usize,
     pub number: u64,
     pub captured: SystemTime,
-    /// As its source gave it: `[H, W, 3]`
-    pub frame: Arc<Array3<u8>>,
+    /// As its source gave it, decoded if it was a JPEG.
+    pub frame: Arc<Frame>,
     /// Frames a second of its source, if that says so.
     pub fps: Option<f64>,
     /// Places of the visible patches.
@@ -45,7 +45,7 @@ pub struct Seen<'a> {
 /// How long a frame's stages took.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Took {
-    /// Its bytes to colours.
+    /// Its bytes to a frame.
     #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "a page alone shows it"))]
     pub read: Duration,
     /// What is looked at of it.
@@ -143,15 +143,15 @@ pub fn watch(
                         }
                     }
                     let began = Instant::now();
-                    match frame.to_rgb() {
-                        Ok(rgb) => {
+                    let (captured, captured_at, fps) = (frame.captured, frame.captured_at, frame.fps);
+                    match frame.into_frame() {
+                        Ok(frame) => {
                             let read = began.elapsed();
-                            if let Some(mask) = choosers[source].mask(rgb.view(), number)? {
+                            if let Some(mask) = choosers[source].mask(&frame, number)? {
                                 stream.set_give(live.give(source))?;
-                                stream.submit(rgb, mask)?;
+                                stream.submit(frame, mask)?;
                                 let took =
                                     Took { read, choose: began.elapsed().saturating_sub(read), ..Took::default() };
-                                let (captured, captured_at, fps) = (frame.captured, frame.captured_at, frame.fps);
                                 under_way.push_back(Info { source, number, captured, captured_at, fps, took });
                             } else {
                                 done.covered += 1;

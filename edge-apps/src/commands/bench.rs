@@ -15,9 +15,10 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use glimpse_models::{Bundle, ModelSpec, Precision};
 use glimpse_runtime::{
-    BaseSolver, Device, Family, Machine, Mask, Model, Options, Preprocessor, peak_memory_bytes, unpatchify,
+    BaseSolver, ColourRange, Device, Family, Frame, Layout, Machine, Mask, Model, Options, Preprocessor,
+    peak_memory_bytes, unpatchify,
 };
-use ndarray::{Array2, Array3, ArrayView3};
+use ndarray::{Array2, Array3};
 use serde::Serialize;
 
 #[cfg(feature = "gpu")]
@@ -184,14 +185,14 @@ pub fn run(args: &Args) -> Result<()> {
     let visible = args.visible.count(&bundle)?;
     let mask = Mask::random(grid, (grid.len() - visible) as f32 / grid.len() as f32, 0)?;
     let mut bench = Bench::new(model, mask, stages(args, &bundle)?);
-    bench.preprocess(frame.view())?;
+    bench.preprocess(&frame)?;
     let start = Instant::now();
     bench.encode()?;
     let first_answer_ms = milliseconds(start);
 
     let peak_memory_bytes = peak_memory_bytes();
     let before = if args.record.is_asked() { Some(Before::check(&mut bench, &bundle)?) } else { None };
-    let (stage_times, frame_times) = bench.times(frame.view(), args.runs)?;
+    let (stage_times, frame_times) = bench.times(&frame, args.runs)?;
     let of_stages = || bench.stages.iter().zip(&stage_times).map(|(&stage, times)| (Some(stage), times));
     let machine = Machine::detect();
     let mut report = Report {
@@ -200,7 +201,7 @@ pub fn run(args: &Args) -> Result<()> {
         model_sha256: bundles::encoder_sha256(&bundle, bench.model.form())?,
         precision,
         device: bench.model.runs_on().to_owned(),
-        frame_px: [frame.dim().1, frame.dim().0],
+        frame_px: [frame.width(), frame.height()],
         visible,
         patches: grid.len(),
         threads,
@@ -219,11 +220,11 @@ pub fn run(args: &Args) -> Result<()> {
             of_stages().map(|(stage, times)| Repeated::of(stage, times)).collect(),
             vec![Repeated::of(None, &frame_times)],
         ];
-        if let Some(path) = record::write(args, &mut bench, frame.view(), &before, &report, times)? {
+        if let Some(path) = record::write(args, &mut bench, &frame, &before, &report, times)? {
             eprintln!("{}", path.display());
         }
     }
-    report.gpu = OnGpu::measure(bench, frame.view(), args)?;
+    report.gpu = OnGpu::measure(bench, &frame, args)?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
@@ -233,14 +234,15 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// The picture that was named, or a made-up one with some structure.
-fn frame(args: &Args) -> Result<Array3<u8>> {
+fn frame(args: &Args) -> Result<Frame> {
     let Some(path) = &args.image else {
-        return Ok(Array3::from_shape_fn((480, 640, 3), |(y, x, channel)| {
+        return Ok(Frame::from_pixels(Array3::from_shape_fn((480, 640, 3), |(y, x, channel)| {
             (x * (channel + 1) / 2 + y * 3 / 2 + (x / 40 + y / 32) % 2 * 90) as u8
-        }));
+        }))?);
     };
     let rgb = Picture::read_to_look_at(path)?.to_rgb();
-    Ok(ArrayView3::from_shape((rgb.height() as usize, rgb.width() as usize, 3), rgb.as_raw())?.to_owned())
+    let size = [rgb.height() as usize, rgb.width() as usize];
+    Ok(Frame::new(Layout::Rgb, ColourRange::default(), size, rgb.into_raw())?)
 }
 
 /// The stages that are timed: those asked for, or all that the model has.
@@ -289,7 +291,7 @@ impl Bench {
         }
     }
 
-    fn preprocess(&mut self, frame: ArrayView3<u8>) -> Result<()> {
+    fn preprocess(&mut self, frame: &Frame) -> Result<()> {
         Ok(self.preprocessor.visible_patches_from_frame(frame, &self.mask, self.patches.view_mut())?)
     }
 
@@ -311,7 +313,7 @@ impl Bench {
         Ok(())
     }
 
-    fn stage(&mut self, stage: Stage, frame: ArrayView3<u8>) -> Result<()> {
+    fn stage(&mut self, stage: Stage, frame: &Frame) -> Result<()> {
         match stage {
             Stage::Preprocess => self.preprocess(frame),
             Stage::Encode => self.encode(),
@@ -321,7 +323,7 @@ impl Bench {
     }
 
     /// Runs frames through the stages: milliseconds of each, and of them together.
-    fn times(&mut self, frame: ArrayView3<u8>, runs: u32) -> Result<(Vec<Vec<f64>>, Vec<f64>)> {
+    fn times(&mut self, frame: &Frame, runs: u32) -> Result<(Vec<Vec<f64>>, Vec<f64>)> {
         let warm_up = runs.div_ceil(10);
         let stages = self.stages.clone();
         let mut times = vec![Vec::with_capacity(runs as usize); stages.len()];

@@ -341,8 +341,8 @@ fn choosers(args: &Args, grid: PatchGrid, never: &[usize]) -> Result<Vec<Chooser
 
 /// What a film has of a frame.
 fn painted(seen: &Seen, asked_fps: Option<f64>) -> Painted {
-    let (height, width, _) = seen.frame.dim();
-    Painted { pixels: seen.picture.to_owned(), frame_px: [height, width], fps: asked_fps.or(seen.fps) }
+    let frame_px = [seen.frame.height(), seen.frame.width()];
+    Painted { pixels: seen.picture.to_owned(), frame_px, fps: asked_fps.or(seen.fps) }
 }
 
 /// Ends all outputs, whatever one of them does; what the first of them says that cannot be ended.

@@ -58,8 +58,7 @@ impl Page {
     /// Takes what was seen of a frame. It never waits for those who look.
     pub fn give(&self, seen: &Seen, row: Arc<Row>) {
         self.state.meter().frame(seen.source, seen.took, seen.visible.len());
-        let (height, width, _) = seen.frame.dim();
-        self.state.set_row(seen.source, row, [height, width]);
+        self.state.set_row(seen.source, row, [seen.frame.height(), seen.frame.width()]);
         if self.state.live.is_looked_at(seen.source) {
             self.state.glances.put(Glance {
                 source: seen.source,

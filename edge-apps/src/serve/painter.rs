@@ -3,6 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use glimpse_runtime::Frame;
 use ndarray::{Array2, Array3};
 
 use super::colours::Colours;
@@ -14,8 +15,7 @@ use super::views;
 pub struct Glance {
     pub source: usize,
     pub number: u64,
-    /// `[H, W, 3]`
-    pub frame: Arc<Array3<u8>>,
+    pub frame: Arc<Frame>,
     /// Places of the visible patches.
     pub visible: Vec<usize>,
     /// `[N+1, C]`
@@ -110,7 +110,7 @@ mod tests {
         let glance = |source, number| Glance {
             source,
             number,
-            frame: Arc::default(),
+            frame: Arc::new(Frame::from_pixels(Array3::zeros((1, 1, 3))).unwrap()),
             visible: Vec::new(),
             tokens: Array2::default((0, 0)),
             picture: None,

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use axum::body::Bytes;
 use glimpse_models::PatchGrid;
-use glimpse_runtime::resize;
+use glimpse_runtime::{Frame, resize};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use ndarray::{Array3, ArrayView3, s};
 
@@ -14,6 +14,7 @@ use super::colours::{Colours, DARK};
 use super::message;
 use super::painter::Glance;
 use super::state::State;
+use crate::camera::pixels::rgb_of;
 
 /// The longest side of a picture on the page, in pixels: a phone's width, and fast to compress.
 const MOST_SIDE: usize = 640;
@@ -37,7 +38,7 @@ pub enum View {
 #[derive(Debug)]
 pub struct Painted {
     /// As it came.
-    frame: Arc<Array3<u8>>,
+    frame: Arc<Frame>,
     /// JPEGs: one of each [`View`], in that order; empty where there is none.
     jpegs: [Vec<u8>; 4],
     /// What viewers are sent.
@@ -51,7 +52,7 @@ impl Painted {
     /// When it cannot be compressed.
     pub fn jpeg(&self, view: View) -> Result<Option<Vec<u8>>> {
         if view == View::Camera {
-            return jpeg(self.frame.view(), FINE_QUALITY).map(Some);
+            return jpeg(rgb_of(&self.frame)?.view(), FINE_QUALITY).map(Some);
         }
         let jpeg = &self.jpegs[view as usize];
         Ok((!jpeg.is_empty()).then(|| jpeg.clone()))
@@ -65,7 +66,7 @@ impl Painted {
 pub fn painted(state: &State, glance: Glance, colours: &mut Colours) -> Result<Painted> {
     let began = Instant::now();
     let grid = state.about.grid;
-    let camera = fitted(glance.frame.view())?;
+    let camera = fitted(rgb_of(&glance.frame)?.view())?;
     let colours = colours.of(glance.tokens.slice(s![1.., ..]));
     let squares = squares(grid, &glance.visible, &colours);
     let picture = glance.picture.as_ref().map(|picture| jpeg(picture.view(), QUALITY));
@@ -75,10 +76,9 @@ pub fn painted(state: &State, glance: Glance, colours: &mut Colours) -> Result<P
         picture.transpose()?.unwrap_or_default(),
         jpeg(squares.view(), QUALITY)?,
     ];
-    let (height, width, _) = glance.frame.dim();
     let shown = message::Shown {
         number: glance.number,
-        size: [width, height],
+        size: [glance.frame.width(), glance.frame.height()],
         visible: glance.visible.len(),
         drawing_ms: began.elapsed().as_secs_f64() * 1e3,
     };

@@ -184,7 +184,12 @@ impl Context {
 
     /// A buffer that kernels read, with its contents.
     pub(super) fn constant(&self, label: &str, contents: &[u8]) -> Result<Buffer, GpuError> {
-        let size = (contents.len() as u64).next_multiple_of(16).max(16);
+        self.begun(label, contents, 0)
+    }
+
+    /// A buffer that begins with these contents, and has place for so many bytes behind them.
+    pub(super) fn begun(&self, label: &str, contents: &[u8], more: u64) -> Result<Buffer, GpuError> {
+        let size = (contents.len() as u64 + more).next_multiple_of(16).max(16);
         let usage = BufferUsages::STORAGE;
         let buffer =
             self.device.create_buffer(&BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: true });

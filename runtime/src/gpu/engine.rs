@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use glimpse_models::{Bundle, ModelSpec, Part, Precision};
-use ndarray::{ArrayView2, ArrayView3};
+use ndarray::ArrayView2;
 use wgpu::{Buffer, BufferUsages, CommandEncoder, ComputePassDescriptor, MapMode, SubmissionIndex};
 
 use super::adapters::Adapter;
@@ -22,7 +22,7 @@ use super::plan::{Choice, Draft, Plan, Stretch};
 use super::sequence::Sequence;
 use super::uploads::Uploads;
 use super::{GpuError, blocks, golden, kept, tuner};
-use crate::{Give, Mask, Step, Stream};
+use crate::{Frame, Give, Mask, Step, Stream};
 
 /// Tasks that may be under way at a time.
 const UNDER_WAY: usize = Stream::MOST;
@@ -70,8 +70,8 @@ pub(crate) enum Task<'a> {
     Predict(ArrayView2<'a, f32>),
     /// Tokens, `[N+1, C]`, to all patches.
     Decode(ArrayView2<'a, f32>),
-    /// A frame, `[H, W, 3 or 4]`, to what is asked for.
-    Frame(ArrayView3<'a, u8>, Give),
+    /// A frame to what is asked for.
+    Frame(&'a Frame, Give),
 }
 
 /// What came back of a task; empty what was not asked for.
@@ -287,9 +287,9 @@ impl Engine {
         golden::limits(self.shared.form, self.shared.choice.product)[0]
     }
 
-    /// Whether a frame of so many bytes can be given to the GPU.
-    pub(crate) fn takes(&self, frame_bytes: usize) -> bool {
-        frame_bytes as u64 <= self.most_frame_bytes
+    /// Whether a frame can be given to the GPU.
+    pub(crate) fn takes(&self, frame: &Frame) -> bool {
+        self.frames.bytes(frame.shape()) <= self.most_frame_bytes
     }
 
     /// Where its kernels are kept.

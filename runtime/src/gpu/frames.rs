@@ -1,21 +1,25 @@
 //! A camera's frame to patches, and painted patches to a picture, where the rest of the work is.
 
 use glimpse_models::{Base, ModelSpec};
-use ndarray::ArrayView3;
 use wgpu::{Buffer, BufferUsages, CommandEncoder};
 
 use super::context::Context;
 use super::indices::Indices;
 use super::jobs::Job;
 use super::membrane::Membrane;
+use super::parts::{Parts, PlaneParts};
 use super::plan::Plan;
 use super::sequence::Sequence;
 use super::uploads::Uploads;
 use super::{GpuError, params};
-use crate::Mask;
-use crate::preprocess::Taps;
+use crate::frame::FrameShape;
+use crate::preprocess::Resizing;
+use crate::{Frame, Mask};
 
 const GREY: f32 = 255.0;
+
+/// Words of a row's entry before its taps.
+const ROW_HEAD: usize = 5;
 
 /// What stands before the encoder and after the decoder.
 #[derive(Debug)]
@@ -30,8 +34,8 @@ pub(super) struct Frames {
 /// A frame to patches, for frames of one shape.
 #[derive(Debug)]
 struct Front {
-    /// Height, width, bytes of a pixel.
-    shape: [usize; 3],
+    shape: FrameShape,
+    parts: Parts,
     frame: Buffer,
     sequence: Sequence,
 }
@@ -51,10 +55,7 @@ impl Frames {
         Self { spec: *spec, image: context.buffer("image", 4 * pixels as u64, usage), front: None, back: None }
     }
 
-    /// Takes a frame to the GPU.
-    ///
-    /// # Shapes
-    /// - `frame`: `[H, W, 3]` or `[H, W, 4]`, of which the first three of each pixel are read
+    /// Takes what is visible of a frame to the GPU.
     ///
     /// # Errors
     /// What the driver refuses, such as a frame that is larger than a buffer may be.
@@ -63,22 +64,35 @@ impl Frames {
         context: &Context,
         plan: &Plan,
         (uploads, encoder): (&mut Uploads, &mut CommandEncoder),
-        frame: ArrayView3<u8>,
+        frame: &Frame,
         mask: &Mask,
     ) -> Result<(), GpuError> {
-        let shape = [frame.dim().0, frame.dim().1, frame.dim().2];
         let front = match self.front.take() {
-            Some(front) if front.shape == shape => front,
+            Some(front) if front.shape == frame.shape() => front,
             _ => {
-                let front = Front::new(context, plan, &self.spec, &self.image, shape)?;
+                let front = Front::new(context, plan, &self.spec, &self.image, frame.shape())?;
                 uploads.renew(front.frame.size());
                 front
             }
         };
         let front = self.front.insert(front);
-        let frame = frame.as_standard_layout();
-        uploads.write(encoder, &front.frame, frame.as_slice().unwrap_or_default())?;
+        let each = |put: &mut dyn FnMut(usize, &[u8])| front.parts.each(frame.bytes(), mask, put);
+        uploads.write_parts(encoder, &front.frame, front.parts.len(), each)?;
         front.sequence.set_visible((uploads, encoder), mask.visible().len())
+    }
+
+    /// Bytes of the largest buffer that frames of a shape take.
+    pub(super) fn bytes(&self, shape: FrameShape) -> u64 {
+        let side = self.spec.image_side();
+        let sizes = shape.layout.planes(shape.height, shape.width).into_iter().map(|plane| {
+            let stride = plane.row_len.next_multiple_of(4);
+            // a row's entry, and its channels' for as many columns: taps of no more than two pixels on both sides, and what is before them
+            let entry = |len: usize| 4 * side * (4 * len.div_ceil(side) + 8);
+            let entries = entry(plane.rows) + 3 * entry(shape.width);
+            [plane.rows * stride, side * stride + entries]
+        });
+        let [frame, lines] = sizes.fold([0; 2], |sum, size| [sum[0] + size[0], sum[1] + size[1]]);
+        frame.max(lines) as u64
     }
 
     /// Says what is to be painted.
@@ -115,46 +129,97 @@ impl Front {
         plan: &Plan,
         spec: &ModelSpec,
         image: &Buffer,
-        shape: [usize; 3],
+        shape: FrameShape,
     ) -> Result<Self, GpuError> {
-        let [height, width, channels] = shape;
-        let (side, patch_side) = (spec.image_side(), spec.patch_side() as u32);
+        let resizing = Resizing::new(shape, spec.image_side());
+        let parts = Parts::new(&resizing, spec.grid().cols(), spec.patch_side());
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_DST;
-        let frame = context.buffer("frame", (height * width * channels).next_multiple_of(4) as u64, usage);
-        let columns = context.buffer("columns", 4 * (side * width) as u64, BufferUsages::STORAGE);
-        let taps = [height, width].map(|source| Taps::new(source, side));
-        let table = |taps: &Taps| context.constant("taps", bytemuck::cast_slice(&taps.table()));
-        let tables = [table(&taps[0])?, table(&taps[1])?];
-        let resize = |along_rows: usize, source, from, to, channels| {
-            let taps = &taps[along_rows];
-            let job = Job::Resize(params::Resize {
-                width: if along_rows == 0 { width } else { side } as u32,
-                height: side as u32,
-                source_width: width as u32,
-                source: source as u32,
-                along_rows: along_rows as u32,
-                taps: taps.count as u32,
-                shift: taps.shift,
-                channels,
-            });
-            (job, vec![from, &tables[along_rows], to])
-        };
-        let (mean, std) = (four(spec.mean()), four(spec.std()));
-        let patchify = Job::Patchify(params::Patchify {
-            scale: std.map(|std| 1.0 / (GREY * std)),
-            offset: [0, 1, 2, 3].map(|channel| -mean[channel] / std[channel]),
-            side: side as u32,
-            patch_side,
-            padding: [0; 2],
-        });
+        let frame = context.buffer("frame", parts.len() as u64, usage);
+        let Lines { entries, bytes, rows, patches } = Lines::new(&resizing, &parts, spec);
+        let lines = context.begun("lines", bytemuck::cast_slice(&entries), bytes)?;
         let jobs = [
-            resize(0, height, &frame, &columns, channels as u32),
-            resize(1, width, &columns, image, 4),
-            (patchify, vec![image, &plan.positions.buffer, &plan.patches]),
+            (Job::ResizeRows(parts.len() as u32, rows), vec![&frame, &lines]),
+            (Job::ResizePatches(patches), vec![&lines, &plan.positions.buffer, image, &plan.patches]),
         ];
         let sequence = Sequence::new(context, &jobs)?;
         context.check()?;
-        Ok(Self { shape, frame, sequence })
+        Ok(Self { shape, parts, frame, sequence })
+    }
+}
+
+/// What stands before a frame's resized rows, and how its kernels read it.
+pub(super) struct Lines {
+    /// Words.
+    pub(super) entries: Vec<i32>,
+    /// Of the rows behind them.
+    pub(super) bytes: u64,
+    pub(super) rows: params::ResizeRows,
+    pub(super) patches: params::ResizePatches,
+}
+
+impl Lines {
+    pub(super) fn new(resizing: &Resizing, parts: &Parts, spec: &ModelSpec) -> Self {
+        let side = spec.image_side();
+        let planes = || resizing.planes.iter().zip(parts.planes());
+        let row_taps = resizing.planes.iter().map(|plane| resizing.taps(plane.rows).count).max().unwrap_or_default();
+        let channels = || planes().flat_map(|(plane, part)| plane.channels.iter().map(move |channel| (channel, part)));
+        let taps = channels().map(|(channel, _)| resizing.taps(channel.len).count).max().unwrap_or_default();
+        let row_entry = ROW_HEAD + row_taps;
+        let columns_at = resizing.planes.len() * side * row_entry;
+        let lines_at = columns_at + 3 * side * (1 + taps);
+        let mut entries = Vec::with_capacity(lines_at);
+        let mut end = lines_at;
+        let mut patches = params::ResizePatches {
+            channels: [params::Channel::default(); 3],
+            taps: taps as u32,
+            ..of_colours(resizing.shape, spec)
+        };
+        for (plane, part) in planes() {
+            for channel in &plane.channels {
+                let words = part.words() as u32;
+                patches.channels[channel.to] = params::Channel { lines: end as u32, words, ..Default::default() };
+            }
+            let rows = resizing.taps(plane.rows);
+            for (first, count, taps) in rows.pixels() {
+                let place = part.first_word() + first * part.words();
+                entries.extend([place, end, part.words(), count, rows.shift as usize].map(|word| word as i32));
+                entries.extend(taps.iter().copied().map(i32::from));
+                entries.resize(entries.len() + row_taps - taps.len(), 0);
+                end += part.words();
+            }
+        }
+        for (channel, _) in channels() {
+            let columns = resizing.taps(channel.len);
+            let to = &mut patches.channels[channel.to];
+            (to.table, to.step, to.shift) = (entries.len() as u32, channel.step as u32, columns.shift);
+            for (first, _, of_pixel) in columns.pixels() {
+                entries.push((channel.offset + first * channel.step) as i32);
+                entries.extend(of_pixel.iter().copied().map(i32::from));
+                entries.resize(entries.len() + taps - of_pixel.len(), 0);
+            }
+        }
+        let words = parts.planes().iter().map(PlaneParts::words).max().unwrap_or_default() as u32;
+        let rows = params::ResizeRows { words, rows: (resizing.planes.len() * side) as u32, entry: row_entry as u32 };
+        Self { entries, bytes: 4 * (end - lines_at) as u64, rows, patches }
+    }
+}
+
+/// What is done with colours.
+fn of_colours(shape: FrameShape, spec: &ModelSpec) -> params::ResizePatches {
+    let (mean, std) = (four(spec.mean()), four(spec.std()));
+    let [black, luma, chroma @ ..] = shape.range.matrix();
+    params::ResizePatches {
+        scale: std.map(|std| 1.0 / (GREY * std)),
+        offset: [0, 1, 2, 3].map(|channel| -mean[channel] / std[channel]),
+        chroma,
+        black,
+        luma,
+        is_yuv: shape.layout.is_yuv().into(),
+        side: spec.image_side() as u32,
+        patch_side: spec.patch_side() as u32,
+        channels: [params::Channel::default(); 3],
+        taps: 0,
+        padding: [0; 2],
     }
 }
 

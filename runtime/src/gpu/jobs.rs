@@ -79,8 +79,9 @@ pub(super) enum Job {
         rows: Rows,
         width: u32,
     },
-    Resize(params::Resize),
-    Patchify(params::Patchify),
+    /// Bytes of the frame come first.
+    ResizeRows(u32, params::ResizeRows),
+    ResizePatches(params::ResizePatches),
     Planes(params::Planes),
     Membrane {
         places: u32,
@@ -113,8 +114,8 @@ impl Job {
             Self::Block { shape, product, most, .. } => Kernel::Block { shape, product, tokens: most },
             Self::Place { .. } => Kernel::Place,
             Self::Restore { .. } => Kernel::Restore,
-            Self::Resize(_) => Kernel::Resize,
-            Self::Patchify(_) => Kernel::Patchify,
+            Self::ResizeRows(..) => Kernel::ResizeRows,
+            Self::ResizePatches(_) => Kernel::ResizePatches,
             Self::Planes(_) => Kernel::Planes,
             Self::Membrane { invocations, near, .. } => Kernel::Membrane { invocations, near },
             Self::Composite(_) => Kernel::Composite,
@@ -142,8 +143,8 @@ impl Job {
                 bytes_of(&params::Place { rows: count(rows), width, places }).to_vec()
             }
             Self::Restore { rows, width } => bytes_of(&params::Restore { rows: count(rows), width }).to_vec(),
-            Self::Resize(params) => bytes_of(&params).to_vec(),
-            Self::Patchify(params) => bytes_of(&params).to_vec(),
+            Self::ResizeRows(_, params) => bytes_of(&params).to_vec(),
+            Self::ResizePatches(params) => bytes_of(&params).to_vec(),
             Self::Planes(params) => bytes_of(&params).to_vec(),
             Self::Membrane { places, params, .. } => {
                 bytes_of(&params::Membrane { masked: places - visible as u32, ..params }).to_vec()
@@ -167,8 +168,8 @@ impl Job {
             Self::Place { rows, width, .. } | Self::Restore { rows, width } => {
                 [(width / 4).div_ceil(LINE), count(rows), 1]
             }
-            Self::Resize(params) => [params.width.div_ceil(LINE), params.height, 1],
-            Self::Patchify(params) => [(params.patch_side * params.patch_side).div_ceil(LINE), visible as u32, 1],
+            Self::ResizeRows(_, params) => [params.words.div_ceil(LINE), params.rows, 1],
+            Self::ResizePatches(params) => [(params.patch_side * params.patch_side).div_ceil(LINE), visible as u32, 1],
             Self::Planes(params::Planes { side, .. }) | Self::Composite(params::Composite { side, .. }) => {
                 [side.div_ceil(LINE), side, 1]
             }
@@ -221,12 +222,13 @@ impl Job {
                     + 4 * u64::from(2 + 3 * params.rest + params.layers) * area(rows, shape.width)
             }
             Self::Place { rows, width, .. } | Self::Restore { rows, width } => 12 * area(rows, width),
-            Self::Resize(params::Resize { width, height, source_width, source, along_rows, channels, .. }) => {
-                let source_height = if along_rows == 0 { source } else { height };
-                u64::from(source_width) * u64::from(source_height) * u64::from(channels)
-                    + 4 * u64::from(width) * u64::from(height)
+            Self::ResizeRows(frame_bytes, params) => {
+                u64::from(frame_bytes) + 4 * u64::from(params.words) * u64::from(params.rows)
             }
-            Self::Patchify(params) => 16 * visible as u64 * square(params.patch_side),
+            Self::ResizePatches(params) => {
+                let lines = params.channels.map(|channel| 4 * u64::from(channel.words) * u64::from(params.side));
+                lines.into_iter().max().unwrap_or_default() + 16 * visible as u64 * square(params.patch_side)
+            }
             Self::Planes(params) => 20 * square(params.side),
             Self::Membrane { places, params, .. } => {
                 32 * u64::from(places - visible as u32) * square(params.patch_side)

@@ -150,8 +150,8 @@ pub(super) enum Kernel {
     },
     Place,
     Restore,
-    Resize,
-    Patchify,
+    ResizeRows,
+    ResizePatches,
     Planes,
     /// With so many cells in the workgroup's memory.
     Membrane {
@@ -180,8 +180,8 @@ impl Kernel {
             Self::Block { .. } => shader!("transformer_block"),
             Self::Place => shader!("place"),
             Self::Restore => shader!("restore"),
-            Self::Resize => shader!("resize"),
-            Self::Patchify => shader!("patchify"),
+            Self::ResizeRows => shader!("resize_rows"),
+            Self::ResizePatches => shader!("resize_patches"),
             Self::Planes => shader!("planes"),
             Self::Membrane { .. } => shader!("membrane"),
             Self::Composite => shader!("composite"),

@@ -74,26 +74,39 @@ pub(super) struct Restore {
     pub(super) width: u32,
 }
 
-/// Of `resize.wgsl`.
+/// Of `resize_rows.wgsl`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
-pub(super) struct Resize {
-    pub(super) width: u32,
-    pub(super) height: u32,
-    pub(super) source_width: u32,
-    pub(super) source: u32,
-    pub(super) along_rows: u32,
-    pub(super) taps: u32,
-    pub(super) shift: u32,
-    pub(super) channels: u32,
+pub(super) struct ResizeRows {
+    pub(super) words: u32,
+    pub(super) rows: u32,
+    pub(super) entry: u32,
 }
 
-/// Of `patchify.wgsl`.
+/// Of a channel, in `resize_patches.wgsl`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default, Pod, Zeroable)]
+pub(super) struct Channel {
+    pub(super) table: u32,
+    pub(super) step: u32,
+    pub(super) lines: u32,
+    pub(super) words: u32,
+    pub(super) shift: u32,
+    pub(super) padding: [u32; 3],
+}
+
+/// Of `resize_patches.wgsl`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
-pub(super) struct Patchify {
+pub(super) struct ResizePatches {
     pub(super) scale: [f32; 4],
     pub(super) offset: [f32; 4],
+    pub(super) channels: [Channel; 3],
+    pub(super) chroma: [i32; 4],
+    pub(super) black: i32,
+    pub(super) luma: i32,
+    pub(super) is_yuv: u32,
+    pub(super) taps: u32,
     pub(super) side: u32,
     pub(super) patch_side: u32,
     pub(super) padding: [u32; 2],

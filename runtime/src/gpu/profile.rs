@@ -240,8 +240,8 @@ impl fmt::Display for Sizes {
             Job::Attention { rows, heads, head_width, .. } => {
                 write!(f, "{} tokens, {heads} heads of {head_width}", rows.of(visible))
             }
-            Job::Resize(params) => write!(f, "{} to {}×{}", params.source, params.width, params.height),
-            Job::Patchify(params) => write!(f, "{visible} patches of {}", params.patch_side),
+            Job::ResizeRows(_, params) => write!(f, "to {} of {} bytes", params.rows, 4 * params.words),
+            Job::ResizePatches(params) => write!(f, "{visible} patches of {}", params.patch_side),
             Job::Planes(params::Planes { side, .. }) | Job::Composite(params::Composite { side, .. }) => {
                 write!(f, "{side}×{side}")
             }

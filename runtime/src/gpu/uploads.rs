@@ -7,6 +7,9 @@ use wgpu::{Buffer, COPY_BUFFER_ALIGNMENT, CommandEncoder, Device};
 
 use super::GpuError;
 
+/// What a copy's size is a multiple of, in bytes.
+const WORD: usize = COPY_BUFFER_ALIGNMENT as usize;
+
 /// Bytes of indices and parameters that go with a frame.
 pub(super) const WITH_FRAME: u64 = 1 << 16;
 
@@ -33,15 +36,30 @@ impl Uploads {
     /// # Errors
     /// When the GPU is lost.
     pub(super) fn write(&mut self, encoder: &mut CommandEncoder, to: &Buffer, bytes: &[u8]) -> Result<(), GpuError> {
-        let word = NonZeroU64::new(COPY_BUFFER_ALIGNMENT);
-        let size = NonZeroU64::new((bytes.len() as u64).next_multiple_of(COPY_BUFFER_ALIGNMENT));
+        let len = bytes.len().next_multiple_of(WORD);
+        self.write_parts(encoder, to, len, |put| {
+            put(0, bytes);
+            put(bytes.len(), &[0; WORD][..len - bytes.len()]);
+        })
+    }
+
+    /// Writes parts of so many bytes, whole words, from a buffer's beginning. What lies between them is whatever it was.
+    ///
+    /// # Errors
+    /// When the GPU is lost.
+    pub(super) fn write_parts(
+        &mut self,
+        encoder: &mut CommandEncoder,
+        to: &Buffer,
+        len: usize,
+        parts: impl FnOnce(&mut dyn FnMut(usize, &[u8])),
+    ) -> Result<(), GpuError> {
+        let (size, word) = (NonZeroU64::new(len as u64), NonZeroU64::new(COPY_BUFFER_ALIGNMENT));
         let (Some(size), Some(word)) = (size, word) else { return Ok(()) };
         let slice = self.belt.allocate(size, word);
         encoder.copy_buffer_to_buffer(slice.buffer(), slice.offset(), to, 0, size.get());
         let mut mapped = slice.get_mapped_range_mut().map_err(|error| GpuError::Lost { reason: error.to_string() })?;
-        mapped.slice(..bytes.len()).copy_from_slice(bytes);
-        let rest = size.get() as usize - bytes.len();
-        mapped.slice(bytes.len()..).copy_from_slice(&[0; COPY_BUFFER_ALIGNMENT as usize][..rest]);
+        parts(&mut |at, bytes| mapped.slice(at..at + bytes.len()).copy_from_slice(bytes));
         Ok(())
     }
 

@@ -1,7 +1,5 @@
 //! Resizing in fixed point, as `fast_image_resize` does it to bytes.
 
-use std::iter;
-
 use glimpse_kernels::resize::Side;
 
 /// Bits of a sum beyond a byte's, with two to spare for what a filter's negative parts make larger.
@@ -48,7 +46,7 @@ impl Taps {
         let taps = rows.iter().map(|(_, weights)| weights.len()).max().unwrap_or_default();
         let fixed = |(_, weights): &(usize, Vec<f64>)| {
             let fixed = weights.iter().map(|weight| (weight * f64::from(1u32 << shift)).round() as i16);
-            fixed.chain(iter::repeat_n(0, taps - weights.len())).collect::<Vec<_>>()
+            fixed.chain(std::iter::repeat_n(0, taps - weights.len())).collect::<Vec<_>>()
         };
         Self {
             first: rows.iter().map(|(first, _)| *first as u32).collect(),
@@ -64,11 +62,18 @@ impl Taps {
         Side { first: &self.first, taps: &self.taps, count: self.count, shift: self.shift, len: self.from }
     }
 
-    /// As a GPU's kernel reads them, the first pixel before its taps: `[to, 1 + count]`
+    /// What is read of the side for these pixels.
     #[cfg(feature = "gpu")]
-    pub(crate) fn table(&self) -> Vec<i32> {
+    pub(crate) fn reads(&self, pixels: std::ops::Range<usize>) -> std::ops::Range<usize> {
+        let ends = self.first[pixels.clone()].iter().map(|first| (*first as usize + self.count).min(self.from));
+        self.first[pixels.start] as usize..ends.max().unwrap_or_default()
+    }
+
+    /// The first pixel that is read for each, how many are, and the taps.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn pixels(&self) -> impl Iterator<Item = (usize, usize, &[i16])> {
         let rows = self.first.iter().zip(self.taps.chunks_exact(self.count));
-        rows.flat_map(|(first, taps)| iter::once(*first as i32).chain(taps.iter().copied().map(i32::from))).collect()
+        rows.map(|(first, taps)| (*first as usize, self.count.min(self.from - *first as usize), taps))
     }
 }
 

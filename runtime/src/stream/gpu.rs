@@ -1,22 +1,19 @@
 //! Frames whose whole way is on a GPU.
 
-use ndarray::{Array2, Array3, ArrayView3, s};
+use ndarray::{Array2, Array3};
 
 use super::{Answer, Give, Stream};
 use crate::gpu::{GpuCeilings, GpuError, KernelTime, Task};
 use crate::reference::tolerance::GPU_PICTURE_RMS;
-use crate::{Error, Mask, Result, resize};
+use crate::{Error, Frame, Mask, Result};
 
 impl Stream {
     /// How long each kind of dispatch of a frame takes, by the GPU's own clock, the longest first: of several runs, the middle
     /// one. Empty on the CPU, and where the GPU has no clock that can be asked.
     ///
-    /// # Shapes
-    /// - `frame`: `[H, W, 3 or 4]`
-    ///
     /// # Errors
     /// [`Error::UnderWay`] if frames are under way, [`Error::Gpu`] if the GPU fails.
-    pub fn kernel_times(&mut self, frame: ArrayView3<u8>, mask: &Mask, runs: usize) -> Result<Vec<KernelTime>> {
+    pub fn kernel_times(&mut self, frame: &Frame, mask: &Mask, runs: usize) -> Result<Vec<KernelTime>> {
         if self.under_way() > 0 {
             return Err(Error::UnderWay { most: 0 });
         }
@@ -33,17 +30,15 @@ impl Stream {
     }
 
     /// Gives a frame to a GPU, if there is one.
-    pub(super) fn submitted(&mut self, frame: ArrayView3<u8>, mask: &Mask) -> Result<()> {
+    pub(super) fn submitted(&mut self, frame: &Frame, mask: &Mask) -> Result<()> {
         let give = self.give;
-        let side = self.model.spec().image_side();
-        let is_taken = self.model.on_gpu(|model| {
-            if model.engine.takes(frame.len()) {
-                return model.engine.submit(Task::Frame(frame, give), mask);
-            }
-            let refused = |error: Error| GpuError::Refused { reason: error.to_string() };
-            let small = resize(frame.slice(s![.., .., ..3]), side, side).map_err(refused)?;
-            model.engine.submit(Task::Frame(small.view(), give), mask)
-        });
+        if self.model.gpu_mut().is_some_and(|gpu| !gpu.engine.takes(frame)) {
+            // what is visible of it in the model's size is all that a model sees
+            self.preprocessor.visible_patches_from_frame(frame, mask, self.patches.view_mut())?;
+            let small = Frame::from_pixels(self.preprocessor.resized().to_owned())?;
+            return self.model.on_gpu(|model| model.engine.submit(Task::Frame(&small, give), mask)).map(drop);
+        }
+        let is_taken = self.model.on_gpu(|model| model.engine.submit(Task::Frame(frame, give), mask));
         is_taken.map(drop)
     }
 
@@ -90,13 +85,13 @@ impl Stream {
             (x * (channel + 2) / 2 + y * 3 / 2 + (x / 16 + y / 12) % 2 * 80) as u8
         });
         let mask = Mask::random(self.model.grid(), 0.5, 0)?;
-        self.submit(frame, mask)?;
+        self.submit(Frame::from_pixels(frame)?, mask)?;
         let Some(Answer { frame, mask, tokens, picture }) = self.receive()? else { return Ok(self) };
         let (tokens, picture) = (tokens.to_owned(), picture.to_owned());
         if self.model.gpu().is_none() {
             return Ok(self);
         }
-        self.compute(frame.view(), &mask, self.give)?;
+        self.compute(&frame, &mask, self.give)?;
         let differences = tokens.iter().zip(&self.tokens).map(|(got, expected)| (got - expected, *expected));
         let (error, size) = differences.fold((0.0, 0.0), |(error, size), (difference, expected)| {
             (error + f64::from(difference).powi(2), size + f64::from(expected).powi(2))

@@ -4,9 +4,10 @@ use std::io::{BufRead, ErrorKind, Read};
 use std::sync::mpsc::{self, Receiver};
 
 use anyhow::{Context, Result, bail, ensure};
+use glimpse_runtime::ColourRange;
 
 use super::Wanted;
-use crate::camera::pixels::{MOST_SIDE, PixelFormat, Range, RawFrame};
+use crate::camera::pixels::{MOST_SIDE, PixelFormat, RawFrame};
 use crate::picture::read_jpeg;
 
 const Y4M: &[u8] = b"YUV4MPEG2";
@@ -125,12 +126,12 @@ fn whole(stream: &mut impl BufRead, bytes: usize, room: usize) -> Result<Vec<u8>
 struct Y4m {
     size: [u32; 2],
     format: PixelFormat,
-    range: Range,
+    range: ColourRange,
     fps: Option<f64>,
 }
 
 fn y4m_header(header: &[u8]) -> Result<Y4m> {
-    let (mut size, mut format, mut range, mut fps) = ([0; 2], PixelFormat::I420, Range::Limited, None);
+    let (mut size, mut format, mut range, mut fps) = ([0; 2], PixelFormat::I420, ColourRange::Limited, None);
     for word in header.split(|&byte| byte == b' ').filter(|word| !word.is_empty()) {
         let value = std::str::from_utf8(&word[1..]).context("a Y4M header that is no text")?;
         match word[0] {
@@ -145,7 +146,7 @@ fn y4m_header(header: &[u8]) -> Result<Y4m> {
                     _ => bail!("Y4M frames in {value}, which Glimpse does not read; 420, 422, 444 and mono it does"),
                 }
             }
-            b'X' if value == FULL => range = Range::Full,
+            b'X' if value == FULL => range = ColourRange::Full,
             // a rate of 0:0 is one that nobody knows
             b'F' => {
                 let ratio =
@@ -179,6 +180,7 @@ fn in_the_middle(error: std::io::Error) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::camera::pixels::rgb_of;
 
     fn read(stream: &[u8], wanted: &Wanted) -> (Vec<RawFrame>, Option<String>) {
         let mut frames = Vec::new();
@@ -209,7 +211,7 @@ mod tests {
             assert_eq!(error, None);
             let shapes: Vec<_> = frames.iter().map(|frame| (frame.format, frame.width, frame.height)).collect();
             assert_eq!(shapes, [(format, 5, 3); 3]);
-            assert!(frames.iter().all(|frame| frame.to_rgb().is_ok()));
+            assert!(frames.iter().all(|frame| frame.clone().into_frame().is_ok()));
             let (frames, error) = read(&stream[..stream.len() - 1], &Wanted::default());
             assert_eq!((frames.len(), error.unwrap().as_str()), (2, "it ended in the middle of a frame"));
         }
@@ -220,7 +222,7 @@ mod tests {
         let white = |header: &str, luma: u8| {
             let frame = [[luma; 15].as_slice(), &[128; 12]].concat();
             let (frames, _) = read(&y4m(header, &frame, 1), &Wanted::default());
-            frames[0].to_rgb().unwrap().iter().all(|&value| value == 255)
+            rgb_of(&frames[0].clone().into_frame().unwrap()).unwrap().iter().all(|&value| value == 255)
         };
         for header in ["YUV4MPEG2 W5 H3", "YUV4MPEG2 W5 H3 C420jpeg XYSCSS=420JPEG XCOLORRANGE=LIMITED"] {
             assert!(white(header, 235), "{header}");

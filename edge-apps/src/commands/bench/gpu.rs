@@ -3,8 +3,7 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use glimpse_runtime::{Give, GpuCeilings, KernelTime, Mask, Stream};
-use ndarray::ArrayView3;
+use glimpse_runtime::{Frame, Give, GpuCeilings, KernelTime, Mask, Stream};
 use serde::Serialize;
 
 use super::{Args, Bench, Timed, milliseconds};
@@ -49,7 +48,7 @@ struct Kernel {
 
 impl OnGpu {
     /// Runs frames, if the model is on a GPU.
-    pub(super) fn measure(bench: Bench, frame: ArrayView3<u8>, args: &Args) -> Result<Option<Self>> {
+    pub(super) fn measure(bench: Bench, frame: &Frame, args: &Args) -> Result<Option<Self>> {
         let (Some(adapter), spec) = (bench.model.gpu().cloned(), bench.spec) else { return Ok(None) };
         let paints = spec.decoder().is_some() && !spec.norm_pix();
         let (give, gives) = if paints { (Give::Both, "features and picture") } else { (Give::Tokens, "features") };
@@ -117,13 +116,13 @@ impl From<KernelTime> for Kernel {
 }
 
 /// Runs frames, so many under way: milliseconds from answer to answer, and of the CPU's work on each, where that is known.
-fn run(stream: &mut Stream, frame: ArrayView3<u8>, mask: &Mask, runs: u32, under_way: usize) -> Result<[Vec<f64>; 2]> {
+fn run(stream: &mut Stream, frame: &Frame, mask: &Mask, runs: u32, under_way: usize) -> Result<[Vec<f64>; 2]> {
     let warm_up = runs.div_ceil(10).max(under_way as u32);
     let (mut times, mut host) = (Vec::new(), Vec::new());
     // frames are given to and fro, as a camera's buffers are, each with a mask of its own
     let (grid, hidden) = (mask.grid(), mask.masked().len());
     let masks = (0..under_way as u64).map(|seed| Mask::random(grid, hidden as f32 / grid.len() as f32, seed));
-    let mut frames = masks.map(|mask| Ok((frame.to_owned(), mask?))).collect::<Result<Vec<_>>>()?;
+    let mut frames = masks.map(|mask| Ok((frame.clone(), mask?))).collect::<Result<Vec<_>>>()?;
     let (mut last, mut last_host) = (Instant::now(), thread_ms());
     for run in 0..warm_up + runs {
         while let Some((frame, mask)) = frames.pop() {

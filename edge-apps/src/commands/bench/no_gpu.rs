@@ -1,7 +1,7 @@
 //! A program without the engine on the GPU.
 
 use anyhow::Result;
-use ndarray::ArrayView3;
+use glimpse_runtime::Frame;
 use serde::Serialize;
 
 use super::{Args, Bench};
@@ -12,7 +12,7 @@ pub(super) enum OnGpu {}
 
 impl OnGpu {
     #[expect(clippy::unnecessary_wraps, reason = "with a GPU, it may fail")]
-    pub(super) fn measure(_: Bench, _: ArrayView3<u8>, _: &Args) -> Result<Option<Self>> {
+    pub(super) fn measure(_: Bench, _: &Frame, _: &Args) -> Result<Option<Self>> {
         Ok(None)
     }
 

@@ -7,8 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use glimpse_models::{Bundle, Precision};
-use glimpse_runtime::Golden;
-use ndarray::ArrayView3;
+use glimpse_runtime::{Frame, Golden};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -187,7 +186,7 @@ const REPEATS: usize = 5;
 pub(super) fn write(
     args: &Args,
     bench: &mut Bench,
-    frame: ArrayView3<u8>,
+    frame: &Frame,
     before: &Before,
     report: &Report,
     [stages, whole]: [Vec<Repeated>; 2],
@@ -255,7 +254,7 @@ pub(super) fn write(
 }
 
 /// One frame after another, for so long.
-fn sustain(bench: &mut Bench, frame: ArrayView3<u8>, seconds: f64) -> Result<Sustained> {
+fn sustain(bench: &mut Bench, frame: &Frame, seconds: f64) -> Result<Sustained> {
     let stages = bench.stages.clone();
     let (start, mut ends) = (Instant::now(), Vec::new());
     while milliseconds(start) < seconds * 1e3 {

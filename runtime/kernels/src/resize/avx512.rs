@@ -80,7 +80,8 @@ impl Machine for V4 {
         }
         let sums = f._mm512_sra_epi32(sums, sse2._mm_cvtsi32_si128(shift as i32));
         let [low, high]: [__m256i; 2] = cast(sums);
-        let words: [__m128i; 2] = cast(self.avx2._mm256_permute4x64_epi64::<0b11_01_10_00>(self.avx2._mm256_packs_epi32(low, high)));
+        let words: [__m128i; 2] =
+            cast(self.avx2._mm256_permute4x64_epi64::<0b11_01_10_00>(self.avx2._mm256_packs_epi32(low, high)));
         cast(sse2._mm_packus_epi16(words[0], words[1]))
     }
 }

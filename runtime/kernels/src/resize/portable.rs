@@ -45,7 +45,8 @@ impl Machine for Portable {
 /// [`Machine::strip`] of rows that are shorter than a strip, as much as there is.
 pub fn narrow(lines: &[u8], row_len: usize, taps: &[i16], shift: u32, strip: &mut [u8; STRIP]) {
     for (at, value) in strip.iter_mut().enumerate().take(row_len) {
-        let sum: i32 = lines[at..].iter().step_by(row_len).zip(taps).map(|(x, tap)| i32::from(*x) * i32::from(*tap)).sum();
+        let sum: i32 =
+            lines[at..].iter().step_by(row_len).zip(taps).map(|(x, tap)| i32::from(*x) * i32::from(*tap)).sum();
         *value = byte(half(shift) + sum, shift);
     }
 }

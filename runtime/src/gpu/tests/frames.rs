@@ -1,18 +1,20 @@
 //! The kernels between a camera's frame and a picture, each against its twin.
 
-use glimpse_models::PatchGrid;
-use ndarray::{Array2, Array3, Axis, s};
+use glimpse_models::{Base, Family, ModelSpec, PatchGrid, RawSpec, Transformer};
+use ndarray::{Array2, Array3, Axis};
 
 use super::contexts;
-use super::run::{flat, run, values};
+use super::run::{flat, run, run_for, values};
 use crate::gpu::context::Context;
+use crate::gpu::frames::Lines;
 use crate::gpu::jobs::Job;
 use crate::gpu::membrane::Membrane;
 use crate::gpu::params;
+use crate::gpu::parts::Parts;
 use crate::gpu::weights::bytes;
-use crate::preprocess::Taps;
+use crate::preprocess::Resizing;
 use crate::reference::{self, tolerance::PIXEL};
-use crate::{Mask, resize};
+use crate::{ColourRange, Frame, Layout, Mask, Preprocessor};
 
 /// A frame with edges, noise and flat parts.
 fn frame(height: usize, width: usize, channels: usize) -> Array3<u8> {
@@ -30,77 +32,89 @@ fn words(image: &Array3<u8>) -> Vec<u8> {
 }
 
 /// Red, green and blue of words.
-fn pixels(words: &[u32], height: usize, width: usize) -> Array3<u8> {
+fn pixels_of(words: &[u32], height: usize, width: usize) -> Array3<u8> {
     Array3::from_shape_fn((height, width, 3), |(y, x, channel)| words[y * width + x].to_le_bytes()[channel])
 }
 
-fn resized(context: &Context, frame: &Array3<u8>, side: usize) -> Array3<u8> {
-    let (height, width, channels) = frame.dim();
-    let mut bytes = frame.as_slice().unwrap().to_vec();
-    bytes.resize(bytes.len().next_multiple_of(4), 0);
-    for (along_rows, source, width, to, channels) in [(0, height, width, width, channels), (1, width, width, side, 4)] {
-        let taps = Taps::new(source, side);
-        let job = Job::Resize(params::Resize {
-            width: to as u32,
-            height: side as u32,
-            source_width: width as u32,
-            source: source as u32,
-            along_rows,
-            taps: taps.count as u32,
-            shift: taps.shift,
-            channels: channels as u32,
-        });
-        let made = run(context, job, 0, &[&bytes, bytemuck::cast_slice(&taps.table())], &vec![0u32; side * to]);
-        bytes = bytemuck::cast_slice(&made).to_vec();
-    }
-    pixels(bytemuck::cast_slice(&bytes), side, side)
+/// A model of so many pixels, in patches.
+fn spec(side: usize, patch_side: usize) -> ModelSpec {
+    ModelSpec::new(RawSpec {
+        family: Family::Mae,
+        image_side: side,
+        patch_side,
+        encoder: Transformer { width: 16, depth: 1, heads: 1 },
+        decoder: None,
+        mlp_ratio: 4,
+        mean: [0.4, 0.5, 0.6],
+        std: [0.2, 0.25, 0.3],
+        norm_pix: false,
+        base: Base::Zero,
+        layer_norm_epsilon: 1e-6,
+    })
+    .unwrap()
+}
+
+/// Four bytes to a pixel, `[S, S]`, and patches, `[N, P·P·3]`: what two dispatches make of what a mask shows.
+fn prepared(context: &Context, frame: &Frame, spec: &ModelSpec, mask: &Mask) -> (Vec<u32>, Vec<f32>) {
+    let (grid, side) = (spec.grid(), spec.image_side());
+    let resizing = Resizing::new(frame.shape(), side);
+    let parts = Parts::new(&resizing, grid.cols(), grid.patch());
+    // what is not to be seen is whatever it is
+    let mut bytes = vec![0x5a; parts.len()];
+    parts.each(frame.bytes(), mask, |at, part| bytes[at..at + part.len()].copy_from_slice(part));
+    let Lines { entries, bytes: more, rows, patches } = Lines::new(&resizing, &parts, spec);
+    let mut lines = bytemuck::cast_slice(&entries).to_vec();
+    lines.resize(lines.len() + more as usize, 0);
+    let lines: Vec<u32> = run_for(context, Job::ResizeRows(parts.len() as u32, rows), 0, &[&bytes, &lines], 1);
+    let positions: Vec<u32> = mask.visible().iter().map(|&index| index as u32).collect();
+    let (visible, picture) = (positions.len(), vec![0u32; side * side]);
+    let out = vec![0f32; visible * grid.patch_len()];
+    let contents: [&[u8]; 4] = [
+        bytemuck::cast_slice(&lines),
+        bytemuck::cast_slice(&positions),
+        bytemuck::cast_slice(&picture),
+        bytemuck::cast_slice(&out),
+    ];
+    let job = Job::ResizePatches(patches);
+    (run_for(context, job, visible, &contents, 2), run_for(context, job, visible, &contents, 3))
 }
 
 #[test]
 #[ignore = "needs a GPU"]
-fn resize_gives_the_bytes_that_the_cpu_gives() {
+fn what_is_visible_is_prepared_with_the_bytes_that_the_cpu_gives() {
+    use Layout::{Bgr, Grey, I420, I422, I444, Nv12, Rgb, Rgba, Uyvy, Yuyv};
     for context in contexts() {
-        for (height, width, side) in
-            [(1, 1, 16), (16, 16, 16), (3, 200, 32), (97, 131, 64), (480, 640, 224), (45, 31, 128), (224, 300, 224)]
-        {
-            for channels in [3, 4] {
-                let frame = frame(height, width, channels);
-                let expected = resize(frame.slice(s![.., .., ..3]), side, side).unwrap();
-                let got = resized(&context, &frame, side);
-                let wrong = got.iter().zip(&expected).filter(|(got, expected)| got != expected).count();
-                assert_eq!(wrong, 0, "{height}×{width}×{channels} to {side}");
-            }
-        }
-    }
-}
-
-#[test]
-#[ignore = "needs a GPU"]
-fn patchify() {
-    let (mean, std) = ([0.4, 0.5, 0.6], [0.2, 0.25, 0.3]);
-    for context in contexts() {
-        for (side, patch) in [(32, 8), (112, 14), (48, 48)] {
-            let grid = PatchGrid::new(side, side, patch).unwrap();
-            let image = frame(side, side, 3);
-            let mask = Mask::random(grid, 0.4, 5).unwrap();
-            let positions: Vec<u32> = mask.visible().iter().map(|&index| index as u32).collect();
-            let normalized =
-                image.map_axis(Axis(2), |pixel| [0, 1, 2].map(|c| reference::normalize(pixel[c], mean[c], std[c])));
-            let normalized: Vec<f32> = (0..3).flat_map(|c| normalized.iter().map(move |pixel| pixel[c])).collect();
-            let patches = reference::patchify(&normalized, grid);
-            let job = Job::Patchify(params::Patchify {
-                scale: [0, 1, 2, 0].map(|c| 1.0 / (255.0 * std[c])),
-                offset: [0, 1, 2, 0].map(|c| -mean[c] / std[c]),
-                side: side as u32,
-                patch_side: patch as u32,
-                padding: [0; 2],
-            });
-            let visible = positions.len();
-            let reads = [&words(&image), bytemuck::cast_slice(&positions)];
-            let got = run(&context, job, visible, &reads, &vec![0f32; visible * grid.patch_len()]);
-            for (row, &index) in got.chunks(grid.patch_len()).zip(mask.visible()) {
-                let expected = &patches[index * grid.patch_len()..][..grid.patch_len()];
-                assert!(row.iter().zip(expected).all(|(got, expected)| (got - expected).abs() <= PIXEL));
+        let mut layouts = [Rgb, Nv12, Yuyv, I420, Rgba, Uyvy, Bgr, I444, Grey, I422].into_iter().cycle();
+        for (height, width, side, patch) in [
+            (1, 1, 16, 8),
+            (16, 16, 16, 16),
+            (3, 200, 32, 8),
+            (97, 131, 64, 16),
+            (480, 640, 224, 16),
+            (45, 31, 112, 14),
+            (224, 300, 224, 32),
+            (300, 500, 48, 1),
+        ] {
+            let (spec, mut preprocessor) = (spec(side, patch), Preprocessor::new(&spec(side, patch)));
+            let grid = spec.grid();
+            for (share, layout) in [0.0, 0.5, 0.75].into_iter().zip(layouts.by_ref()) {
+                let mask = Mask::random(grid, share, 5).unwrap();
+                let pixels = frame(layout.bytes(height, width), 1, 1);
+                let pixels = pixels.into_raw_vec_and_offset().0;
+                let range = if share == 0.5 { ColourRange::Full } else { ColourRange::Limited };
+                let frame = Frame::new(layout, range, [height, width], pixels).unwrap();
+                let mut expected = Array2::zeros((grid.len(), grid.patch_len()));
+                preprocessor.visible_patches_from_frame(&frame, &mask, expected.view_mut()).unwrap();
+                let (picture, patches) = prepared(&context, &frame, &spec, &mask);
+                let picture = pixels_of(&picture, side, side);
+                let masked = mask.masked_pixels();
+                for ((y, x, channel), value) in picture.indexed_iter() {
+                    let wanted = if masked[[y, x]] { 0 } else { preprocessor.resized()[[y, x, channel]] };
+                    assert_eq!(*value, wanted, "{layout:?} {height}×{width} to {side}: {y}, {x}, {channel}");
+                }
+                for (row, &index) in patches.chunks(grid.patch_len()).zip(mask.visible()) {
+                    assert!(row.iter().zip(expected.row(index)).all(|(got, wanted)| (got - wanted).abs() <= PIXEL));
+                }
             }
         }
     }
@@ -133,7 +147,7 @@ fn planes_and_composite() {
             let reads = [bytes(planes.iter().copied()), flat(&painted)];
             let pixel_count = grid.height() * grid.width();
             let got = run(&context, job, 0, &[&reads[0], &reads[1]], &vec![0u32; pixel_count]);
-            let got = pixels(&got, grid.height(), grid.width());
+            let got = pixels_of(&got, grid.height(), grid.width());
             assert!(got.iter().zip(&expected).all(|(got, expected)| got.abs_diff(*expected) <= 1));
             let same = got.iter().zip(&expected).filter(|(got, expected)| got == expected).count();
             assert!(same * 1000 >= got.len() * 999, "{same} of {}", got.len());

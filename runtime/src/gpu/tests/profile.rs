@@ -12,7 +12,7 @@ use crate::gpu::kernels::{Form, Tile};
 use crate::gpu::params;
 use crate::gpu::plan::Choice;
 use crate::gpu::weights::Product;
-use crate::{Give, Mask};
+use crate::{Frame, Give, Mask};
 
 #[test]
 #[ignore = "needs a GPU"]
@@ -26,9 +26,9 @@ fn each_dispatch_of_a_frame_takes_its_time() {
     };
     let settings = Settings { choice: Some(choice), ..Settings::new(None, Precision::F32, false) };
     let mut engine = Engine::new(&bundle, Precision::Int8, &settings).unwrap();
-    let frame = Array3::from_shape_fn((90, 70, 3), |(y, x, c)| (3 * x + y + c) as u8);
+    let frame = Frame::from_pixels(Array3::from_shape_fn((90, 70, 3), |(y, x, c)| (3 * x + y + c) as u8)).unwrap();
     let mask = Mask::random(bundle.spec().grid(), 0.5, 1).unwrap();
-    let task = |give| Task::Frame(frame.view(), give);
+    let task = |give| Task::Frame(&frame, give);
     let all = engine.profile(task(Give::Both), &mask, 3).unwrap();
     assert!(all.iter().all(|kernel| kernel.ms > 0.0), "{all:?}");
     let count = |name: &str| -> usize {
@@ -36,7 +36,8 @@ fn each_dispatch_of_a_frame_takes_its_time() {
     };
     let spec = bundle.spec();
     let blocks = spec.encoder().depth + spec.decoder().unwrap().depth;
-    let expected = [("attention", blocks), ("linear", 4 * blocks + 3), ("layer_norm", 2 * blocks + 2), ("resize", 2)];
+    let expected =
+        [("attention", blocks), ("linear", 4 * blocks + 3), ("layer_norm", 2 * blocks + 2), ("resize_rows", 1)];
     for (name, expected) in expected.into_iter().chain([("membrane", 1), ("composite", 1)]) {
         assert_eq!(count(name), expected, "{name}: {all:?}");
     }
@@ -53,7 +54,7 @@ fn each_dispatch_of_a_frame_takes_its_time() {
     names.retain(|&name| name != "transformer_block_int8");
     names.sort_unstable();
     let expected =
-        ["composite", "linear", "linear", "membrane", "patchify", "place", "planes", "resize", "resize", "restore"];
+        ["composite", "linear", "linear", "membrane", "place", "planes", "resize_patches", "resize_rows", "restore"];
     assert_eq!(names, expected);
     let count: usize = all.iter().map(|kernel| kernel.dispatches).sum();
     assert_eq!(count, expected.len() + blocks + 2);

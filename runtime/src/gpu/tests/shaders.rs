@@ -43,11 +43,13 @@ fn all() -> Vec<(Kernel, (Fields, usize))> {
         ),
         (Kernel::Place, fields!(params::Place: rows, width, places)),
         (Kernel::Restore, fields!(params::Restore: rows, width)),
+        (Kernel::ResizeRows, fields!(params::ResizeRows: words, rows, entry)),
         (
-            Kernel::Resize,
-            fields!(params::Resize: width, height, source_width, source, along_rows, taps, shift, channels),
+            Kernel::ResizePatches,
+            fields!(
+                params::ResizePatches: scale, offset, channels, chroma, black, luma, is_yuv, taps, side, patch_side
+            ),
         ),
-        (Kernel::Patchify, fields!(params::Patchify: scale, offset, side, patch_side)),
         (Kernel::Planes, fields!(params::Planes: start, side, patch_side)),
         (
             Kernel::Membrane { invocations: 256, near: 1 },
@@ -123,8 +125,8 @@ fn each_has_as_many_invocations_as_the_host_counts_on() {
         let expected = match kernel {
             Kernel::Place
             | Kernel::Restore
-            | Kernel::Resize
-            | Kernel::Patchify
+            | Kernel::ResizeRows
+            | Kernel::ResizePatches
             | Kernel::Planes
             | Kernel::Composite
             | Kernel::Copy

@@ -9,7 +9,7 @@ use super::model::TINY;
 use super::relative_error;
 use crate::gpu::GpuError;
 use crate::reference::tolerance::GPU_F32;
-use crate::{Device, Give, Mask, Model, Options, Stream};
+use crate::{ColourRange, Device, Frame, Give, Layout, Mask, Model, Options, Stream};
 
 /// Features and a picture.
 type Both = (Array2<f32>, Array3<u8>);
@@ -19,20 +19,31 @@ fn stream(device: Device, give: Give) -> Stream {
     Stream::new(Model::load(&Bundle::open(TINY).unwrap(), &options).unwrap(), give).unwrap()
 }
 
-/// Frames of several shapes, seen through several masks.
-fn frames(stream: &Stream) -> Vec<(Array3<u8>, Mask)> {
+/// Frames of several shapes and layouts, seen through several masks.
+fn frames(stream: &Stream) -> Vec<(Frame, Mask)> {
     let grid = stream.model().grid();
-    let shapes = [(96, 130, 3), (96, 130, 3), (61, 45, 4), (128, 128, 3), (200, 31, 3), (200, 31, 3)];
+    let shapes = [
+        (Layout::Rgb, [96, 130]),
+        (Layout::Rgb, [96, 130]),
+        (Layout::Rgba, [61, 45]),
+        (Layout::Nv12, [128, 128]),
+        (Layout::Yuyv, [200, 31]),
+        (Layout::Yuyv, [200, 31]),
+    ];
     let ratios = [0.0, 0.5, 0.9, 0.25, 0.25, 0.0];
-    let frame = |(at, shape): (usize, (usize, usize, usize))| {
-        Array3::from_shape_fn(shape, |(y, x, c)| (x * (c + 1) + y * (at + 1) + (x / 9 + y / 7) % 2 * 70) as u8)
+    let frame = |(at, (layout, size)): (usize, (Layout, [usize; 2]))| {
+        let bytes = (0..layout.bytes(size[0], size[1])).map(|place| {
+            let (y, x) = (place / (3 * size[1]), place % (3 * size[1]));
+            (x * (place % 3 + 1) / 3 + y * (at + 1) + (x / 27 + y / 7) % 2 * 70) as u8
+        });
+        Frame::new(layout, ColourRange::Limited, size, bytes.collect()).unwrap()
     };
     let masks = ratios.into_iter().map(|ratio| Mask::random(grid, ratio, 3).unwrap());
     shapes.into_iter().enumerate().map(frame).zip(masks).collect()
 }
 
 /// Everything that a stream says, as many frames under way as may be.
-fn seen(stream: &mut Stream, frames: &[(Array3<u8>, Mask)]) -> Vec<Both> {
+fn seen(stream: &mut Stream, frames: &[(Frame, Mask)]) -> Vec<Both> {
     let mut all = Vec::new();
     let mut waiting = frames.iter();
     loop {

@@ -6,6 +6,7 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
+use glimpse_runtime::ColourRange;
 use nokhwa::Camera;
 use nokhwa::utils::{CameraFormat, CameraIndex, FrameFormat, RequestedFormat, RequestedFormatType, Resolution};
 use rustix::io::Errno;
@@ -17,14 +18,14 @@ use v4l::{Device, Format, FourCC, Fraction};
 
 use super::list;
 use super::modes::{Mode, Modes, format_of, name};
-use crate::camera::pixels::{PixelFormat, Range};
+use crate::camera::pixels::PixelFormat;
 use crate::camera::sources::{Hopeless, Wanted};
 
 /// What the driver gives.
 #[derive(Debug, Clone, Copy)]
 pub struct Given {
     pub mode: Mode,
-    pub range: Range,
+    pub range: ColourRange,
     /// Bytes from row to row.
     pub stride: u32,
 }
@@ -141,10 +142,10 @@ pub fn ask(device: &Device, path: &Path, wanted: &Wanted) -> Result<Given> {
 ///
 /// # Source
 /// The kernel's videodev2.h, `V4L2_MAP_QUANTIZATION_DEFAULT`.
-fn range_of(format: &Format) -> Range {
+fn range_of(format: &Format) -> ColourRange {
     match (format.quantization, format.colorspace) {
-        (Quantization::FullRange, _) | (Quantization::Default, Colorspace::JPEG) => Range::Full,
-        _ => Range::Limited,
+        (Quantization::FullRange, _) | (Quantization::Default, Colorspace::JPEG) => ColourRange::Full,
+        _ => ColourRange::Limited,
     }
 }
 
@@ -182,9 +183,9 @@ mod tests {
         let range = |quantization, colorspace| {
             range_of(&Format { quantization, colorspace, ..Format::new(64, 48, FourCC::new(b"YUYV")) })
         };
-        assert_eq!(range(Quantization::Default, Colorspace::SRGB), Range::Limited);
-        assert_eq!(range(Quantization::Default, Colorspace::JPEG), Range::Full);
-        assert_eq!(range(Quantization::FullRange, Colorspace::SRGB), Range::Full);
-        assert_eq!(range(Quantization::LimitedRange, Colorspace::JPEG), Range::Limited);
+        assert_eq!(range(Quantization::Default, Colorspace::SRGB), ColourRange::Limited);
+        assert_eq!(range(Quantization::Default, Colorspace::JPEG), ColourRange::Full);
+        assert_eq!(range(Quantization::FullRange, Colorspace::SRGB), ColourRange::Full);
+        assert_eq!(range(Quantization::LimitedRange, Colorspace::JPEG), ColourRange::Limited);
     }
 }
