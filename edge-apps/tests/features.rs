@@ -108,7 +108,10 @@ fn each_kind_of_file_has_the_runtime_s_numbers_in_name_order() {
         assert_eq!(rows.iter().flat_map(|row| numbers(&row["features"])).collect::<Vec<_>>(), right);
         let companion = lines(&place.path(&format!("{pool}.npy.rows.jsonl")));
         for (row, path) in rows.iter().chain(&companion).zip(PATHS.iter().cycle()) {
-            assert_eq!((&row["path"], &row["preprocess_version"]), (&Value::from(*path), &Value::from(PREPROCESS_VERSION)));
+            assert_eq!(
+                (&row["path"], &row["preprocess_version"]),
+                (&Value::from(*path), &Value::from(PREPROCESS_VERSION))
+            );
             assert_eq!(row["model_sha256"], hash.as_str());
         }
         assert_eq!((rows.len(), companion.len()), (3, 3));

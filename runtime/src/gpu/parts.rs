@@ -9,6 +9,9 @@ use crate::preprocess::Resizing;
 /// What lies between two parts of a row and is copied along, since to begin anew costs as much.
 const GAP: usize = 256;
 
+/// The most of a plane, as a fraction, that is taken in parts.
+const MOST: [usize; 2] = [3, 4];
+
 /// Where a frame's bytes lie on the GPU, and which of them each patch takes.
 #[derive(Debug)]
 pub(super) struct Parts {
@@ -80,21 +83,32 @@ impl Parts {
             let mut ends: Vec<usize> = rows.iter().flat_map(|rows| [rows.start, rows.end]).collect();
             ends.sort_unstable();
             ends.dedup();
-            for band in ends.windows(2).map(|ends| ends[0]..ends[1]) {
+            let bands = ends.windows(2).map(|ends| {
+                let band = ends[0]..ends[1];
                 let takes = |column: usize| {
-                    let patches =
-                        rows.iter().enumerate().filter(|(_, rows)| rows.start < band.end && band.start < rows.end);
-                    patches.into_iter().any(|(row, _)| is_visible[grid.index(row, column)])
+                    let mut patches = rows.iter().enumerate();
+                    patches.any(|(row, rows)| {
+                        rows.start < band.end && band.start < rows.end && is_visible[grid.index(row, column)]
+                    })
                 };
-                let spans =
-                    joined((0..columns.len()).filter(|&column| takes(column)).map(|column| columns[column].clone()));
-                if spans == [0..plane.row_len] && *stride == plane.row_len {
-                    let from = plane.start + band.start * plane.row_len;
-                    give(start + band.start * stride, &bytes[from..from + band.len() * plane.row_len]);
+                let spans = (0..columns.len()).filter(|&column| takes(column)).map(|column| columns[column].clone());
+                (band.clone(), joined(spans))
+            });
+            let whole = 0..plane.row_len;
+            let mut bands: Vec<(Range<usize>, Vec<Range<usize>>)> = bands.collect();
+            let len: usize =
+                bands.iter().map(|(band, spans)| band.len() * spans.iter().map(Range::len).sum::<usize>()).sum();
+            if MOST[1] * len > MOST[0] * plane.rows * plane.row_len {
+                bands = vec![(0..plane.rows, vec![whole.clone()])];
+            }
+            for (band, spans) in bands {
+                let row_at = |row: usize| (start + row * stride, plane.start + row * plane.row_len);
+                if spans == [whole.clone()] && *stride == plane.row_len {
+                    let (to, from) = row_at(band.start);
+                    give(to, &bytes[from..from + band.len() * plane.row_len]);
                     continue;
                 }
-                for row in band {
-                    let (from, to) = (plane.start + row * plane.row_len, start + row * stride);
+                for (to, from) in band.map(row_at) {
                     for span in &spans {
                         give(to + span.start, &bytes[from + span.start..from + span.end]);
                     }
@@ -114,4 +128,48 @@ fn joined(spans: impl Iterator<Item = Range<usize>>) -> Vec<Range<usize>> {
         }
     }
     joined
+}
+
+#[cfg(test)]
+mod tests {
+    use glimpse_models::PatchGrid;
+
+    use super::*;
+    use crate::frame::FrameShape;
+    use crate::{ColourRange, Layout};
+
+    /// All that a mask shows arrives in its place; and little else, where little is shown.
+    #[test]
+    fn what_is_visible_is_taken_and_what_is_not_stays() {
+        let grid = PatchGrid::new(64, 64, 16).unwrap();
+        for (layout, height, width) in [(Layout::Rgb, 480, 641), (Layout::Nv12, 481, 640), (Layout::Yuyv, 90, 800)] {
+            let shape = FrameShape { layout, range: ColourRange::Limited, height, width };
+            let resizing = Resizing::new(shape, 64);
+            let parts = Parts::new(&resizing, 4, 16);
+            let bytes: Vec<u8> = (0..layout.bytes(height, width)).map(|at| (at % 251 + 1) as u8).collect();
+            for ratio in [0.0, 0.25, 0.5, 0.9] {
+                let mask = Mask::random(grid, ratio, 3).unwrap();
+                let mut taken = vec![0; parts.len()];
+                parts.each(&bytes, &mask, |at, part| taken[at..at + part.len()].copy_from_slice(part));
+                for PlaneParts { plane, start, stride, rows, columns } in parts.planes() {
+                    let mut right = 0;
+                    for (y, row) in
+                        (0..plane.rows).map(|y| (y, &bytes[plane.start + y * plane.row_len..][..plane.row_len]))
+                    {
+                        let got = &taken[start + y * stride..][..plane.row_len];
+                        for place in mask.visible().iter().map(|&place| grid.position(place)) {
+                            let span = columns[place.1].clone();
+                            assert!(!rows[place.0].contains(&y) || got[span.clone()] == row[span], "{layout:?} {y}");
+                        }
+                        // what was not taken is 0
+                        assert!(got.iter().zip(row).all(|(got, byte)| *got == 0 || got == byte));
+                        right += got.iter().filter(|got| **got != 0).count();
+                    }
+                    let part = right as f64 / (plane.rows * plane.row_len) as f64;
+                    assert!(part <= 1.9 * (1.0 - f64::from(ratio)), "{part} of {layout:?} for {ratio}");
+                    assert!(ratio > 0.0 || part == 1.0);
+                }
+            }
+        }
+    }
 }
