@@ -127,10 +127,12 @@ impl Frame {
         if channels != 4 {
             Error::check_shape("frame", &[height, width, 3], pixels.shape())?;
         }
-        let bytes = match pixels.is_standard_layout() {
-            true => pixels.into_raw_vec_and_offset().0,
-            false => pixels.iter().copied().collect(),
-        };
+        let len = pixels.len();
+        let pixels = if pixels.is_standard_layout() { pixels } else { pixels.as_standard_layout().into_owned() };
+        let (mut bytes, offset) = pixels.into_raw_vec_and_offset();
+        // what was cut off keeps its place
+        bytes.drain(..offset.unwrap_or_default());
+        bytes.truncate(len);
         Self::new(layout, ColourRange::default(), [height, width], bytes)
     }
 
@@ -305,5 +307,8 @@ mod tests {
         let frame = Frame::from_pixels(turned.clone()).unwrap();
         assert_eq!(frame.bytes(), turned.iter().copied().collect::<Vec<_>>());
         assert_eq!((frame.layout(), frame.height(), frame.width()), (Layout::Rgba, 2, 3));
+        let mut cut = pixels.clone();
+        cut.slice_collapse(ndarray::s![1.., .., ..]);
+        assert_eq!(Frame::from_pixels(cut).unwrap().bytes(), &frame.bytes()[..12]);
     }
 }

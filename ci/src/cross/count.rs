@@ -18,8 +18,17 @@ use crate::workspace::Workspace;
 
 /// What is counted: those of `runtime/kernels/examples/operator.rs`, and whole frames of the program that is packed, which is
 /// compiled otherwise.
-const OPERATORS: [&str; 8] =
-    ["int8-linear", "int8-gelu", "f32-linear", "attention", "layer-norm", "membrane", "frame-int8", "frame-f32"];
+const OPERATORS: [&str; 9] = [
+    "int8-linear",
+    "int8-gelu",
+    "f32-linear",
+    "attention",
+    "layer-norm",
+    "membrane",
+    "resize",
+    "frame-int8",
+    "frame-f32",
+];
 
 /// Kinds of instructions, by the bits that tell them: the vector form and the one by an element.
 ///

@@ -8,6 +8,7 @@ use std::env::args;
 use std::hint::black_box;
 use std::process::ExitCode;
 
+use glimpse_kernels::resize::{BLOCK_ROWS, Block, Channel, Plane, Scratch, Side, resize_block};
 use glimpse_kernels::{Family, Finish, Membrane, Rows, attention, int8, layer_norm, linear};
 use ndarray::{Array2, s};
 
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("usage: operator int8-linear|int8-gelu|f32-linear|attention|layer-norm|membrane RUNS");
+    eprintln!("usage: operator int8-linear|int8-gelu|f32-linear|attention|layer-norm|membrane|resize RUNS");
     ExitCode::from(2)
 }
 
@@ -49,6 +50,7 @@ fn operator(name: &str) -> Option<Operator> {
         "attention" => attention(),
         "layer-norm" => Some(layer_norm()),
         "membrane" => Some(membrane()),
+        "resize" => Some(resize()),
         _ => None,
     }
 }
@@ -106,4 +108,23 @@ fn membrane() -> Operator {
     let plane: Vec<f32> = values(SIDE * SIDE).iter().map(|value| 60.0 * value).collect();
     let run = move || membrane.fill(black_box(&mut plane.clone()));
     Operator { multiplications: SIDE * SIDE / 4, run: Box::new(run) }
+}
+
+/// A patch of 16×16 of a frame of 1280×720 that becomes one of 128×128: 22 rows and 40 columns to a pixel.
+fn resize() -> Operator {
+    const FRAME: [usize; 2] = [720, 1280];
+    const TAPS: [usize; 2] = [22, 40];
+    let bytes: Vec<u8> = (0..3 * FRAME[0] * FRAME[1]).map(|at| (at * 13 % 251) as u8).collect();
+    let first = FRAME.map(|len| (0..BLOCK_ROWS).map(|place| (place * len / SIDE) as u32).collect::<Vec<_>>());
+    let taps = TAPS.map(|count| vec![(16_384 / count) as i16; BLOCK_ROWS * count]);
+    let (mut scratch, mut out) = (Scratch::default(), vec![0; 3 * BLOCK_ROWS * BLOCK_ROWS]);
+    let run = move || {
+        let side = |at: usize| Side { first: &first[at], taps: &taps[at], count: TAPS[at], shift: 14, len: FRAME[at] };
+        let channels = [0, 1, 2].map(|to| Channel { offset: to, step: 3, columns: side(1), to });
+        let plane = Plane { bytes: black_box(&bytes), row_len: 3 * FRAME[1], rows: side(0), channels: &channels };
+        let block = Block { top: 0, left: 0, height: BLOCK_ROWS, width: BLOCK_ROWS };
+        resize_block(&plane, block, &mut scratch, &mut out, BLOCK_ROWS);
+    };
+    let columns = (BLOCK_ROWS - 1) * FRAME[1] / SIDE + TAPS[1];
+    Operator { multiplications: 3 * BLOCK_ROWS * (columns * TAPS[0] + BLOCK_ROWS * TAPS[1]), run: Box::new(run) }
 }

@@ -22,7 +22,9 @@ pub(crate) fn cells(frame: &Frame, [rows, columns]: [usize; 2]) -> Vec<[u8; 3]> 
         }
     }
     if shape.layout.is_yuv() {
-        cells.iter_mut().for_each(|cell| *cell = shape.range.rgb(*cell));
+        for cell in &mut cells {
+            *cell = shape.range.rgb(*cell);
+        }
     }
     cells
 }

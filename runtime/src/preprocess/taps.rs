@@ -13,7 +13,7 @@ pub(crate) struct Taps {
     /// The first pixel that is read: `[to]`
     first: Vec<u32>,
     /// Zeros after a pixel's last: `[to, count]`
-    taps: Vec<i16>,
+    weights: Vec<i16>,
     /// Taps of each pixel.
     pub(crate) count: usize,
     /// Sums are in units of 2^−shift.
@@ -50,7 +50,7 @@ impl Taps {
         };
         Self {
             first: rows.iter().map(|(first, _)| *first as u32).collect(),
-            taps: rows.iter().flat_map(fixed).collect(),
+            weights: rows.iter().flat_map(fixed).collect(),
             count: taps,
             shift,
             from,
@@ -59,7 +59,7 @@ impl Taps {
 
     /// As the CPU's kernel reads them.
     pub(crate) fn side(&self) -> Side<'_> {
-        Side { first: &self.first, taps: &self.taps, count: self.count, shift: self.shift, len: self.from }
+        Side { first: &self.first, taps: &self.weights, count: self.count, shift: self.shift, len: self.from }
     }
 
     /// What is read of the side for these pixels.
@@ -72,7 +72,7 @@ impl Taps {
     /// The first pixel that is read for each, how many are, and the taps.
     #[cfg(feature = "gpu")]
     pub(crate) fn pixels(&self) -> impl Iterator<Item = (usize, usize, &[i16])> {
-        let rows = self.first.iter().zip(self.taps.chunks_exact(self.count));
+        let rows = self.first.iter().zip(self.weights.chunks_exact(self.count));
         rows.map(|(first, taps)| (*first as usize, self.count.min(self.from - *first as usize), taps))
     }
 }

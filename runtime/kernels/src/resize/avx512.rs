@@ -43,7 +43,7 @@ impl Machine for V4 {
     #[inline(always)]
     fn turned(self, tile: &Tile) -> [Column; STRIP] {
         let bw = self.avx512bw;
-        let mut rows: [__m512i; BLOCK_ROWS] = tile.map(|row| cast(row));
+        let mut rows: [__m512i; BLOCK_ROWS] = tile.map(cast);
         for _ in 0..BLOCK_ROWS.ilog2() {
             let (first, second) = rows.split_at(BLOCK_ROWS / 2);
             let mut next = rows;

@@ -127,13 +127,11 @@ impl Work<'_> {
     #[inline(always)]
     fn span(&self) -> Range<usize> {
         let Block { left, width, .. } = self.block;
-        let mut span = usize::MAX..0;
-        for Channel { offset, step, columns, .. } in self.plane.channels {
+        let spans = self.plane.channels.iter().map(|&Channel { offset, step, columns, .. }| {
             let (last, taps) = columns.at(left + width - 1);
-            span.start = span.start.min(offset + columns.at(left).0 * step);
-            span.end = span.end.max(offset + (last + taps.len() - 1) * step + 1);
-        }
-        span
+            offset + columns.at(left).0 * step..offset + (last + taps.len() - 1) * step + 1
+        });
+        spans.reduce(|one, other| one.start.min(other.start)..one.end.max(other.end)).unwrap_or_default()
     }
 
     /// Makes the block's rows of the plane's, and turns them into columns.

@@ -38,7 +38,7 @@ impl Machine for Neon {
                 }
                 rows = next;
             }
-            *turned = rows.map(|row| cast(row));
+            *turned = rows.map(cast);
         }
         turned
     }
