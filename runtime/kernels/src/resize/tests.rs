@@ -30,7 +30,9 @@ fn is_its_formula(machine: impl Machine) {
             let column = (0..count).map(|k| lines[k * ROW_LEN + at]);
             assert_eq!(*value, expected(column, &taps, SHIFT), "{count} taps, byte {at}");
         }
-        strip.iter().for_each(|value| seen[usize::from(*value)] = true);
+        for value in strip {
+            seen[usize::from(value)] = true;
+        }
         for step in 1..5 {
             let columns = bytes(((count - 1) * step + 1) * BLOCK_ROWS);
             let columns = columns.as_chunks().0;
