@@ -7,7 +7,7 @@ use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use glimpse_models::{ModelSpec, PatchGrid};
-use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewMut1, ArrayViewMut2, Axis, Zip, s};
+use ndarray::{Array3, ArrayView1, ArrayView2, ArrayView3, ArrayViewMut1, ArrayViewMut2, Axis, Zip};
 
 use crate::{Error, Frame, Mask, Result};
 
@@ -15,11 +15,11 @@ use crate::{Error, Frame, Mask, Result};
 pub(crate) use visible::Resizing;
 use visible::VisibleResizer;
 
-/// The version of what [`Preprocessor::image_from_frame`] does. Features are kept with it, so that a reader can tell
+/// The version of what a [`Preprocessor`] makes of frames. Features are kept with it, so that a reader can tell
 /// whether two of them may be compared.
 ///
 /// Raise it with any change that can give the same frame another image: the resizing filter or its rounding, squeezing or
-/// cutting of what is not square, the normalization, the order of channels.
+/// cutting of what is not square, the normalization, the order of channels. (2: Y, U and V are resized before they become colours.)
 pub const PREPROCESS_VERSION: u32 = 2;
 
 /// Brings frames to a model's side and its normalization, and back. Made once, it keeps its buffers
@@ -36,6 +36,8 @@ pub struct Preprocessor {
     /// For frames of the last shape.
     visible: Option<VisibleResizer>,
     resized: Array3<u8>,
+    /// `[P·P·3]`
+    patch: Vec<f32>,
     image: Array3<f32>,
 }
 
@@ -55,6 +57,7 @@ impl Preprocessor {
             resizer: Resizer::new(),
             visible: None,
             resized: Array3::zeros((side, side, 3)),
+            patch: vec![0.0; spec.grid().patch_len()],
             image: Array3::zeros((3, side, side)),
         }
     }
@@ -132,18 +135,18 @@ impl Preprocessor {
     }
 
     /// Normalizes a patch of what was resized.
-    fn cut(&self, place: usize, mut patch: ArrayViewMut1<f32>) {
-        let Self { grid, scale, offset, resized, .. } = self;
+    fn cut(&mut self, place: usize, mut patch: ArrayViewMut1<f32>) {
+        let Self { grid, scale, offset, resized, patch: values, .. } = self;
         let (row_len, (row, column)) = (3 * grid.patch(), grid.position(place));
         let lines = resized.as_slice().unwrap_or_default().chunks_exact(row_len * grid.cols());
-        for (y, line) in lines.skip(row * grid.patch()).take(grid.patch()).enumerate() {
-            let values = patch.slice_mut(s![y * row_len..(y + 1) * row_len]);
-            let bytes = &line[column * row_len..(column + 1) * row_len];
+        let lines = lines.skip(row * grid.patch()).map(|line| &line[column * row_len..(column + 1) * row_len]);
+        for (values, bytes) in values.chunks_exact_mut(row_len).zip(lines) {
             let pixels = bytes.iter().zip(scale.iter()).zip(offset.iter());
-            values.into_iter().zip(pixels).for_each(|(value, ((&byte, scale), offset))| {
+            values.iter_mut().zip(pixels).for_each(|(value, ((&byte, scale), offset))| {
                 *value = f32::from(byte) * scale + offset;
             });
         }
+        patch.assign(&ArrayView1::from(&*values));
     }
 
     /// The last frame in the model's size, what was looked at of it: `[S, S, 3]`.

@@ -1,11 +1,11 @@
 //! Frames whose whole way is on a GPU.
 
-use ndarray::{Array2, Array3};
+use ndarray::Array2;
 
 use super::{Answer, Give, Stream};
 use crate::gpu::{GpuCeilings, GpuError, KernelTime, Task};
 use crate::reference::tolerance::GPU_PICTURE_RMS;
-use crate::{Error, Frame, Mask, Result};
+use crate::{ColourRange, Error, Frame, Layout, Mask, Result};
 
 impl Stream {
     /// How long each kind of dispatch of a frame takes, by the GPU's own clock, the longest first: of several runs, the middle
@@ -81,11 +81,14 @@ impl Stream {
 
     fn compared(mut self) -> Result<Self> {
         let side = self.model.spec().image_side();
-        let frame = Array3::from_shape_fn((side * 5 / 4 + 1, side * 7 / 4 + 1, 3), |(y, x, channel)| {
-            (x * (channel + 2) / 2 + y * 3 / 2 + (x / 16 + y / 12) % 2 * 80) as u8
+        let (size, layout) = ([side * 5 / 4 + 1, side * 7 / 4 + 1], Layout::Nv12);
+        let bytes = (0..layout.bytes(size[0], size[1])).map(|at| {
+            let (y, x) = (at / size[1], at % size[1]);
+            (x + y * 3 / 2 + (x / 16 + y / 12) % 2 * 80) as u8
         });
+        let frame = Frame::new(layout, ColourRange::Limited, size, bytes.collect())?;
         let mask = Mask::random(self.model.grid(), 0.5, 0)?;
-        self.submit(Frame::from_pixels(frame)?, mask)?;
+        self.submit(frame, mask)?;
         let Some(Answer { frame, mask, tokens, picture }) = self.receive()? else { return Ok(self) };
         let (tokens, picture) = (tokens.to_owned(), picture.to_owned());
         if self.model.gpu().is_none() {
