@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use clap::Parser as _;
 use glimpse_models::onnx::Bytes;
-use glimpse_models::{Bundle, BundleFile, Files, Manifest};
-use glimpse_runtime::{Graph, Model, Options};
+use glimpse_models::{Base, Bundle, BundleFile, Family, Files, Manifest, ModelSpec, RawSpec, Transformer};
+use glimpse_runtime::{Frame, Graph, Model, MotionBudget, Options, Preprocessor};
+use ndarray::Array2;
 
 use crate::camera::pixels::{PixelFormat, rgb_of};
 use crate::camera::sources::{Wanted, read_frames};
@@ -107,9 +108,33 @@ pub fn stream(bytes: &[u8]) {
     let mut frames = 0;
     let _ = read_frames(bytes, &wanted, |frame| {
         frames += 1;
-        let _ = frame.into_frame().and_then(|frame| rgb_of(&frame));
+        let _ = frame.into_frame().and_then(|frame| {
+            rgb_of(&frame)?;
+            looked_at(&frame)
+        });
         frames < MOST_FRAMES
     });
+}
+
+/// A frame on its way to a small model.
+fn looked_at(frame: &Frame) -> anyhow::Result<()> {
+    let spec = ModelSpec::new(RawSpec {
+        family: Family::Mae,
+        image_side: 32,
+        patch_side: 8,
+        encoder: Transformer { width: 4, depth: 1, heads: 1 },
+        decoder: None,
+        mlp_ratio: 4,
+        mean: [0.5; 3],
+        std: [0.25; 3],
+        norm_pix: false,
+        base: Base::Zero,
+        layer_norm_epsilon: 1e-6,
+    })?;
+    let mask = MotionBudget::new(spec.grid()).mask(frame, 5, &[1])?;
+    let mut patches = Array2::zeros((spec.grid().len(), spec.grid().patch_len()));
+    Preprocessor::new(&spec).visible_patches_from_frame(frame, &mask, patches.view_mut())?;
+    Ok(())
 }
 
 /// Options of `glimpse camera` from a file.

@@ -46,12 +46,27 @@ pub enum ColourRange {
     Full,
 }
 
+/// Values along a side of a frame, one for each pixel or for each two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Samples {
+    pub(crate) pixels: usize,
+    /// 1 or 2
+    pub(crate) each: usize,
+}
+
+impl Samples {
+    /// How many there are.
+    pub(crate) const fn len(self) -> usize {
+        self.pixels.div_ceil(self.each)
+    }
+}
+
 /// Rows of bytes in a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PlaneOf {
     /// Of its first byte.
     pub(crate) start: usize,
-    pub(crate) rows: usize,
+    pub(crate) rows: Samples,
     /// Bytes of a row.
     pub(crate) row_len: usize,
     pub(crate) channels: Vec<ChannelOf>,
@@ -64,8 +79,8 @@ pub(crate) struct ChannelOf {
     pub(crate) offset: usize,
     /// From one to the next, in bytes.
     pub(crate) step: usize,
-    /// How many there are in a row.
-    pub(crate) len: usize,
+    /// Of a row.
+    pub(crate) samples: Samples,
     /// Which it is of red, green and blue, or of Y, U and V.
     pub(crate) to: usize,
 }
@@ -172,11 +187,14 @@ impl Frame {
 }
 
 impl Layout {
-    /// Bytes of a frame of so many pixels.
+    /// Bytes of a frame of so many pixels; the most that there are if that is more than a machine's memory could have.
     #[must_use]
     pub fn bytes(self, height: usize, width: usize) -> usize {
-        let planes = self.planes(height, width);
-        planes.last().map_or(0, |plane| plane.rows.saturating_mul(plane.row_len).saturating_add(plane.start))
+        // no layout has more than four bytes to a pixel, whatever is rounded up
+        if height.checked_mul(width).and_then(|pixels| pixels.checked_mul(8)).is_none() {
+            return usize::MAX;
+        }
+        self.planes(height, width).last().map_or(0, |plane| plane.start + plane.rows.len() * plane.row_len)
     }
 
     /// Whether it is of Y, U and V.
@@ -186,42 +204,61 @@ impl Layout {
 
     /// Where its values lie.
     pub(crate) fn planes(self, height: usize, width: usize) -> Vec<PlaneOf> {
-        let (half_height, half_width) = (height.div_ceil(2), width.div_ceil(2));
-        let channel = |offset, step, len, to| ChannelOf { offset, step, len, to };
+        let [all_rows, half_rows] = [1, 2].map(|each| Samples { pixels: height, each });
+        let [all, half] = [1, 2].map(|each| Samples { pixels: width, each });
+        let channel = |offset, step, samples, to| ChannelOf { offset, step, samples, to };
         // rows, bytes of a row, channels
         let planes = match self {
-            Self::Rgb => vec![(height, 3 * width, [0, 1, 2].map(|to| channel(to, 3, width, to)).to_vec())],
-            Self::Rgba => vec![(height, 4 * width, [0, 1, 2].map(|to| channel(to, 4, width, to)).to_vec())],
-            Self::Bgr => vec![(height, 3 * width, [0, 1, 2].map(|to| channel(2 - to, 3, width, to)).to_vec())],
-            Self::Grey => vec![(height, width, [0, 1, 2].map(|to| channel(0, 1, width, to)).to_vec())],
+            Self::Rgb => vec![(all_rows, 3 * width, [0, 1, 2].map(|to| channel(to, 3, all, to)).to_vec())],
+            Self::Rgba => vec![(all_rows, 4 * width, [0, 1, 2].map(|to| channel(to, 4, all, to)).to_vec())],
+            Self::Bgr => vec![(all_rows, 3 * width, [0, 1, 2].map(|to| channel(2 - to, 3, all, to)).to_vec())],
+            Self::Grey => vec![(all_rows, width, [0, 1, 2].map(|to| channel(0, 1, all, to)).to_vec())],
             Self::Yuyv | Self::Uyvy => {
                 let [y, u, v] = if self == Self::Yuyv { [0, 1, 3] } else { [1, 0, 2] };
-                let chroma = [channel(u, 4, half_width, 1), channel(v, 4, half_width, 2)];
-                vec![(height, 4 * half_width, [&[channel(y, 2, width, 0)][..], &chroma].concat())]
+                vec![(
+                    all_rows,
+                    4 * half.len(),
+                    vec![channel(y, 2, all, 0), channel(u, 4, half, 1), channel(v, 4, half, 2)],
+                )]
             }
             Self::Nv12 => vec![
-                (height, width, vec![channel(0, 1, width, 0)]),
-                (half_height, 2 * half_width, [1, 2].map(|to| channel(to - 1, 2, half_width, to)).to_vec()),
+                (all_rows, width, vec![channel(0, 1, all, 0)]),
+                (half_rows, 2 * half.len(), vec![channel(0, 2, half, 1), channel(1, 2, half, 2)]),
             ],
             Self::I420 | Self::I422 | Self::I444 => {
-                let rows = if self == Self::I420 { half_height } else { height };
-                let len = if self == Self::I444 { width } else { half_width };
-                let sizes = [(height, width), (rows, len), (rows, len)];
-                sizes
-                    .into_iter()
-                    .enumerate()
-                    .map(|(to, (rows, len))| (rows, len, vec![channel(0, 1, len, to)]))
-                    .collect()
+                let rows = if self == Self::I420 { half_rows } else { all_rows };
+                let columns = if self == Self::I444 { all } else { half };
+                let sizes = [(all_rows, all), (rows, columns), (rows, columns)];
+                let planes = sizes.into_iter().enumerate();
+                planes.map(|(to, (rows, columns))| (rows, columns.len(), vec![channel(0, 1, columns, to)])).collect()
             }
         };
         let mut start = 0;
         let placed = planes.into_iter().map(|(rows, row_len, channels)| {
             let plane = PlaneOf { start, rows, row_len, channels };
-            start += rows.saturating_mul(row_len);
+            start += rows.len() * row_len;
             plane
         });
         placed.collect()
     }
+}
+
+/// Shapes of frames whose tables and buffers are kept: sources that share a model take turns.
+const MOST_SHAPES: usize = 8;
+
+/// What is kept for frames of a shape, before all that was used longer ago; made if there is none.
+pub(crate) fn for_shape<T, E>(
+    kept: &mut Vec<(FrameShape, T)>,
+    shape: FrameShape,
+    make: impl FnOnce() -> Result<T, E>,
+) -> Result<&mut T, E> {
+    if let Some(at) = kept.iter().position(|(of, _)| *of == shape) {
+        kept[..=at].rotate_right(1);
+    } else {
+        kept.truncate(MOST_SHAPES - 1);
+        kept.insert(0, (shape, make()?));
+    }
+    Ok(&mut kept[0].1)
 }
 
 /// Binary digits behind the point of what Y, U and V are multiplied by.
@@ -252,6 +289,7 @@ impl ColourRange {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reference::tolerance::COLOUR;
 
     #[test]
     fn colours_are_those_of_the_standard_s_formula() {
@@ -268,7 +306,10 @@ mod tests {
                     let got = range.rgb([y, u, v]);
                     for (got, wanted) in got.iter().zip([red, green, blue]) {
                         let wanted = (255.0 * wanted).clamp(0.0, 255.0);
-                        assert!((f64::from(*got) - wanted).abs() <= 0.52, "{range:?} {y} {u} {v}: {got} for {wanted}");
+                        assert!(
+                            (f64::from(*got) - wanted).abs() <= COLOUR,
+                            "{range:?} {y} {u} {v}: {got} for {wanted}"
+                        );
                     }
                 }
             }
@@ -295,8 +336,36 @@ mod tests {
             assert!(matches!(frame(layout, [3, 5], bytes - 1), Err(Error::Shape { .. })));
             assert!(matches!(frame(layout, [0, 5], 0), Err(Error::EmptyPicture { .. })));
         }
+        // sizes whose product is that of a small frame, in as many bits as a machine has
+        for size in [[1, usize::MAX / 3 + 2], [usize::MAX / 2, 4], [usize::MAX, usize::MAX]] {
+            assert!(matches!(frame(Layout::Rgb, size, 2), Err(Error::Shape { .. })), "{size:?}");
+        }
         assert!(matches!(Frame::from_pixels(Array3::zeros((4, 4, 2))), Err(Error::Shape { .. })));
         assert!(matches!(Frame::from_pixels(Array3::zeros((4, 0, 3))), Err(Error::EmptyPicture { .. })));
+    }
+
+    #[test]
+    fn what_sources_that_take_turns_need_is_made_once() {
+        let shape = |width| FrameShape { layout: Layout::Rgb, range: ColourRange::Full, height: 1, width };
+        let (mut kept, mut made) = (Vec::new(), 0);
+        let mut ask = |width: usize| {
+            let made_before = made;
+            let make = || {
+                made += 1;
+                if width == 77 { Err(()) } else { Ok(width) }
+            };
+            let got = for_shape(&mut kept, shape(width), make).copied();
+            (got, made > made_before)
+        };
+        for turn in 0..3 {
+            for width in 0..MOST_SHAPES {
+                assert_eq!(ask(width), (Ok(width), turn == 0));
+            }
+        }
+        assert_eq!(ask(0), (Ok(0), false));
+        // one more than are kept: what was used longest ago is let go
+        assert_eq!([ask(50), ask(0), ask(1)], [(Ok(50), true), (Ok(0), false), (Ok(1), true)]);
+        assert_eq!([ask(77), ask(0)], [(Err(()), true), (Ok(0), false)]);
     }
 
     #[test]

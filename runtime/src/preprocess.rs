@@ -9,6 +9,7 @@ use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use glimpse_models::{ModelSpec, PatchGrid};
 use ndarray::{Array3, ArrayView1, ArrayView2, ArrayView3, ArrayViewMut1, ArrayViewMut2, Axis, Zip};
 
+use crate::frame::{FrameShape, for_shape};
 use crate::{Error, Frame, Mask, Result};
 
 #[cfg(feature = "gpu")]
@@ -33,8 +34,8 @@ pub struct Preprocessor {
     scale: Vec<f32>,
     offset: Vec<f32>,
     resizer: Resizer,
-    /// For frames of the last shape.
-    visible: Option<VisibleResizer>,
+    /// For frames of the last shapes.
+    visible: Vec<(FrameShape, VisibleResizer)>,
     resized: Array3<u8>,
     /// `[P·P·3]`
     patch: Vec<f32>,
@@ -55,7 +56,7 @@ impl Preprocessor {
             scale,
             offset,
             resizer: Resizer::new(),
-            visible: None,
+            visible: Vec::new(),
             resized: Array3::zeros((side, side, 3)),
             patch: vec![0.0; spec.grid().patch_len()],
             image: Array3::zeros((3, side, side)),
@@ -120,11 +121,8 @@ impl Preprocessor {
     ) -> Result<()> {
         self.check_patches(patches.view())?;
         mask.check_grid(self.grid)?;
-        let visible = match self.visible.take() {
-            Some(visible) if visible.is_for(frame.shape()) => visible,
-            _ => VisibleResizer::new(frame.shape(), self.grid.height()),
-        };
-        let visible = self.visible.insert(visible);
+        let make = || Ok::<_, Error>(VisibleResizer::new(frame.shape(), self.grid.height()));
+        let visible = for_shape(&mut self.visible, frame.shape(), make)?;
         visible.resize(frame, mask, self.resized.as_slice_mut().unwrap_or_default());
         mask.visible().iter().for_each(|&place| self.cut(place, patches.row_mut(place)));
         Ok(())

@@ -268,24 +268,40 @@ fn the_same_pixels_are_the_same_in_each_layout_that_has_them() {
 /// Resized first or turned into colours first: the same but for rounding, where no colour is cut off.
 #[test]
 fn colours_are_resized_as_well_before_they_are_made_as_after() {
-    let size = [150, 200];
-    let wave = |x: usize, period: f64| (x as f64 * std::f64::consts::TAU / period).sin();
-    let yuv = |channel: usize, [y, x]: [usize; 2]| match channel {
-        0 => (125.0 + 50.0 * wave(x, 60.0) * wave(y, 45.0)) as u8,
-        1 => (128.0 + 25.0 * wave(x + y, 80.0)) as u8,
-        _ => (128.0 + 25.0 * wave(x + 2 * y, 120.0)) as u8,
+    let wave = |x: f64, period: f64| (x * std::f64::consts::TAU / period).sin();
+    // of a place in pixels
+    let yuv = |channel: usize, [y, x]: [f64; 2]| match channel {
+        0 => 125.0 + 50.0 * wave(x, 60.0) * wave(y, 45.0),
+        1 => 128.0 + 25.0 * wave(x + y, 80.0),
+        _ => 128.0 + 25.0 * wave(x + 2.0 * y, 120.0),
     };
-    let got = prepared(Layout::I444, size, yuv);
-    let expected = prepared(Layout::Rgb, size, |channel, place| {
-        let [y, u, v] = [0, 1, 2].map(|channel| f64::from(yuv(channel, place)));
-        let (y, u, v) = (1.164_383 * (y - 16.0), u - 128.0, v - 128.0);
-        [y + 1.596_027 * v, y - 0.391_762 * u - 0.812_968 * v, y + 2.017_232 * u][channel].round() as u8
-    });
-    let grey_levels = got.iter().zip(&expected).map(|(got, expected)| 255.0 * 0.225 * (got - expected).abs());
-    let (most, sum) = grey_levels.fold((0.0, 0.0), |(most, sum): (f32, f32), apart| (most.max(apart), sum + apart));
-    assert!(
-        most <= 3.1 && sum / got.len() as f32 <= 0.7,
-        "{most} grey levels at most, {} each",
-        sum / got.len() as f32
-    );
+    for size in [[150, 200], [151, 203]] {
+        let expected = prepared(Layout::Rgb, size, |channel, place| {
+            let [y, u, v] = [0, 1, 2].map(|channel| yuv(channel, place.map(|at| at as f64)));
+            let (y, u, v) = (1.164_383 * (y - 16.0), u - 128.0, v - 128.0);
+            [y + 1.596_027 * v, y - 0.391_762 * u - 0.812_968 * v, y + 2.017_232 * u][channel].round() as u8
+        });
+        for (layout, each) in [
+            (Layout::I444, [1.0, 1.0]),
+            (Layout::I422, [1.0, 2.0]),
+            (Layout::Yuyv, [1.0, 2.0]),
+            (Layout::I420, [2.0, 2.0]),
+            (Layout::Nv12, [2.0, 2.0]),
+        ] {
+            let got = prepared(layout, size, |channel, place| {
+                let each = if channel == 0 { [1.0, 1.0] } else { each };
+                // the middle of what a value is for
+                let middle = [0, 1].map(|side| (place[side] as f64 + 0.5) * each[side] - 0.5);
+                yuv(channel, middle).round() as u8
+            });
+            let apart =
+                got.indexed_iter().map(|((patch, at), got)| 255.0 * STD[at % 3] * (got - expected[[patch, at]]).abs());
+            let (most, sum) = apart.fold((0.0, 0.0), |(most, sum): (f32, f32), apart| (most.max(apart), sum + apart));
+            let mean = sum / got.len() as f32;
+            assert!(
+                most <= tolerance::RESIZED_COLOUR[0] && mean <= tolerance::RESIZED_COLOUR[1],
+                "{layout:?} {size:?}: {most} grey levels at most, {mean} each"
+            );
+        }
+    }
 }

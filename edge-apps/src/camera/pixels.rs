@@ -43,18 +43,25 @@ pub enum PixelFormat {
 }
 
 impl PixelFormat {
+    /// The layout of such frames; none if they are to be decoded first.
+    pub const fn layout(self) -> Option<Layout> {
+        Some(match self {
+            Self::Mjpeg => return None,
+            Self::Yuyv => Layout::Yuyv,
+            Self::Uyvy => Layout::Uyvy,
+            Self::Nv12 => Layout::Nv12,
+            Self::I420 => Layout::I420,
+            Self::I422 => Layout::I422,
+            Self::I444 => Layout::I444,
+            Self::Rgb => Layout::Rgb,
+            Self::Bgr => Layout::Bgr,
+            Self::Grey => Layout::Grey,
+        })
+    }
+
     /// Bytes of a frame; none if they follow from what is in it.
     pub fn bytes(self, width: u32, height: u32) -> Option<usize> {
-        let (width, height) = (width as usize, height as usize);
-        let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
-        match self {
-            Self::Mjpeg => None,
-            Self::Yuyv | Self::Uyvy => Some(4 * half_width * height),
-            Self::Nv12 | Self::I420 => Some(width * height + 2 * half_width * half_height),
-            Self::I422 => Some(width * height + 2 * half_width * height),
-            Self::Rgb | Self::Bgr | Self::I444 => Some(3 * width * height),
-            Self::Grey => Some(width * height),
-        }
+        self.layout().map(|layout| layout.bytes(height as usize, width as usize))
     }
 }
 
@@ -98,21 +105,10 @@ impl RawFrame {
     /// When the bytes are not those of such a frame.
     pub fn into_frame(self) -> Result<Frame> {
         let Self { format, range, width, height, bytes, .. } = self;
-        let layout = match format {
-            PixelFormat::Mjpeg => return Ok(Frame::from_pixels(rgb_from_jpeg(&bytes)?)?),
-            PixelFormat::Yuyv => Layout::Yuyv,
-            PixelFormat::Uyvy => Layout::Uyvy,
-            PixelFormat::Nv12 => Layout::Nv12,
-            PixelFormat::I420 => Layout::I420,
-            PixelFormat::I422 => Layout::I422,
-            PixelFormat::I444 => Layout::I444,
-            PixelFormat::Rgb => Layout::Rgb,
-            PixelFormat::Bgr => Layout::Bgr,
-            PixelFormat::Grey => Layout::Grey,
-        };
+        let Some(layout) = format.layout() else { return Ok(Frame::from_pixels(rgb_from_jpeg(&bytes)?)?) };
         let sides = 1..=MOST_SIDE;
         ensure!(sides.contains(&width) && sides.contains(&height), "a frame of {width}×{height} pixels");
-        let expected = format.bytes(width, height).unwrap_or_default();
+        let expected = layout.bytes(height as usize, width as usize);
         ensure!(
             bytes.len() == expected,
             "a frame of {width}×{height} pixels in {format:?} has {expected} bytes, this one {}",

@@ -33,7 +33,7 @@ use crate::visible::Visible;
 
 /// Time each stage of a frame: p50, p95, p99 and the most, the cold start, the memory.
 ///
-/// A frame goes through `preprocess` (resize, normalize, cut into patches), `encode` (features), `decode` (all patches) and
+/// A frame goes through `preprocess` (what is visible resized, normalized, cut into patches), `encode` (features), `decode` (all patches) and
 /// `paint` (the patches upon what the model adds them to, back to pixels). Decoder and painting are left out where the model
 /// has no decoder. On a GPU, a frame is timed besides that goes there as it is and comes back painted, the next one under way.
 #[derive(Debug, clap::Args)]
@@ -101,7 +101,7 @@ fn kernels(name: &str) -> Result<Family, String> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 enum Stage {
-    /// Resize, normalize, cut into patches
+    /// Resize what is visible, normalize, cut into patches
     Preprocess,
     /// Visible patches to tokens
     Encode,

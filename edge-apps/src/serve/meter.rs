@@ -157,7 +157,7 @@ pub fn metrics(state: &State) -> String {
     add(
         "stage_seconds_total",
         "counter",
-        "Time that frames took: bytes to colours, the choice of patches, the model.",
+        "Time that frames took: to be decoded, the choice of patches, the model.",
         stages.into(),
     );
     add("visible_patches", "gauge", "Patches that the model looked at in the newest frame.", one(meter.visible as f64));

@@ -13,7 +13,7 @@
 //! | `layer_norm.rs` | layer norm |
 //! | `membrane/` | the smoothest surface through the values around a hole |
 //! | `product.rs` | matrix products in f32 |
-//! | `resize.rs` | a part of a frame, resized |
+//! | `resize/` | a part of a frame, resized |
 //! | `math.rs` | e^x and the normal distribution, as vector code |
 #![cfg_attr(
     test,

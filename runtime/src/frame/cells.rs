@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::{ChannelOf, Frame, PlaneOf};
 
-/// The most rows that a cell's mean is of: 8 bits of each fit into 16 together.
-const MOST_ROWS: usize = 8;
+/// The most rows that a cell's mean is of: all of a frame's would cost more than they tell. 8 bits of each fit into 16 together.
+const MOST_ROWS: usize = 16;
 
 /// Bytes that are added side by side: whole pixels in each layout.
 const LANES: usize = 12;
@@ -17,7 +17,7 @@ pub(crate) fn cells(frame: &Frame, [rows, columns]: [usize; 2]) -> Vec<[u8; 3]> 
     for plane in shape.layout.planes(shape.height, shape.width) {
         let mut sums = vec![0; plane.row_len];
         for (row, cells) in cells.chunks_exact_mut(columns).enumerate() {
-            let count = add_rows(frame.bytes(), &plane, part(plane.rows, row, rows), &mut sums);
+            let count = add_rows(frame.bytes(), &plane, part(plane.rows.len(), row, rows), &mut sums);
             means(&plane, &sums, count, cells);
         }
     }
@@ -50,7 +50,10 @@ fn add_rows(bytes: &[u8], plane: &PlaneOf, rows: Range<usize>, sums: &mut [u16])
 fn means(plane: &PlaneOf, sums: &[u16], rows: usize, cells: &mut [[u8; 3]]) {
     // bytes in which all channels come round
     let unit = plane.channels.iter().map(|channel| channel.step).max().unwrap_or(1);
-    let (units, columns) = (plane.row_len / unit, cells.len());
+    // what is beyond the last pixel of an odd number is left out, and the pixel with it
+    let whole =
+        plane.channels.iter().map(|channel| channel.samples.pixels / channel.samples.each * channel.step / unit);
+    let (units, columns) = (whole.min().unwrap_or_default().max(1), cells.len());
     for (column, cell) in cells.iter_mut().enumerate() {
         let units = part(units, column, columns);
         let mut lanes = [0; LANES];
@@ -72,38 +75,70 @@ mod tests {
     use super::*;
     use crate::{ColourRange, Layout};
 
+    const LAYOUTS: [Layout; 9] = [
+        Layout::Rgb,
+        Layout::Rgba,
+        Layout::Bgr,
+        Layout::Yuyv,
+        Layout::Uyvy,
+        Layout::Nv12,
+        Layout::I420,
+        Layout::I422,
+        Layout::I444,
+    ];
+
+    /// A frame with values by channel and half, and 255 where no value is.
+    fn frame(layout: Layout, [height, width]: [usize; 2], value: impl Fn(usize, usize) -> u8) -> Frame {
+        let mut bytes = vec![255; layout.bytes(height, width)];
+        for plane in layout.planes(height, width) {
+            for row in 0..plane.rows.len() {
+                for channel in &plane.channels {
+                    let len = channel.samples.len();
+                    for x in 0..len {
+                        let at = plane.start + row * plane.row_len + channel.offset + x * channel.step;
+                        bytes[at] = value(channel.to, usize::from(2 * x >= len));
+                    }
+                }
+            }
+        }
+        Frame::new(layout, ColourRange::Full, [height, width], bytes).unwrap()
+    }
+
+    #[test]
+    fn what_is_beyond_an_odd_number_of_pixels_is_not_looked_at() {
+        for layout in LAYOUTS {
+            for size in [[3, 5], [1, 3], [37, 641]] {
+                let all = cells(&frame(layout, size, |channel, _| [90, 120, 140][channel]), [2, 3]);
+                let expected = if layout.is_yuv() { ColourRange::Full.rgb([90, 120, 140]) } else { [90, 120, 140] };
+                assert_eq!(all, [expected; 6], "{layout:?} {size:?}");
+            }
+        }
+    }
+
+    /// A line that is no higher than a pixel of the model's picture is seen wherever it is.
+    #[test]
+    fn thin_things_are_seen() {
+        for height in [480, 720, 1080] {
+            let thickness = height / 128;
+            for top in (0..height - thickness).step_by(7) {
+                let mut bytes = vec![0; height * 64];
+                bytes[top * 64..(top + thickness) * 64].fill(255);
+                let frame = Frame::new(Layout::Grey, ColourRange::Full, [height, 64], bytes).unwrap();
+                let brightest = cells(&frame, [32, 1]).iter().map(|cell| cell[0]).max();
+                assert!(brightest > Some(20), "{top} of {height}: {brightest:?}");
+            }
+        }
+    }
+
     #[test]
     fn cells_are_means_in_every_layout() {
         // left half and right half of another colour: Y, U, V, or red, green, blue
         let halves = [[60, 90, 200], [180, 140, 100]];
-        for (height, width) in [(1, 2), (2, 8), (37, 64), (480, 640)] {
-            for layout in [
-                Layout::Rgb,
-                Layout::Rgba,
-                Layout::Bgr,
-                Layout::Yuyv,
-                Layout::Uyvy,
-                Layout::Nv12,
-                Layout::I420,
-                Layout::I422,
-                Layout::I444,
-            ] {
-                let mut bytes = vec![0; layout.bytes(height, width)];
-                for plane in layout.planes(height, width) {
-                    for row in 0..plane.rows {
-                        for channel in &plane.channels {
-                            for x in 0..channel.len {
-                                let half = halves[usize::from(2 * x >= channel.len && channel.len > 1)];
-                                bytes[plane.start + row * plane.row_len + channel.offset + x * channel.step] =
-                                    half[channel.to];
-                            }
-                        }
-                    }
-                }
-                let frame = Frame::new(layout, ColourRange::Full, [height, width], bytes).unwrap();
-                let is_whole = width > 2;
+        for (height, width) in [(1, 4), (2, 8), (37, 64), (480, 640)] {
+            for layout in LAYOUTS {
+                let frame = frame(layout, [height, width], |channel, half| halves[half][channel]);
                 let expected = halves.map(|half| if layout.is_yuv() { ColourRange::Full.rgb(half) } else { half });
-                for cells in cells(&frame, [3, 2]).chunks(2).filter(|_| is_whole) {
+                for cells in cells(&frame, [3, 2]).chunks(2) {
                     assert_eq!(cells, expected, "{layout:?} {height}×{width}");
                 }
             }

@@ -12,7 +12,7 @@ use super::plan::Plan;
 use super::sequence::Sequence;
 use super::uploads::Uploads;
 use super::{GpuError, params};
-use crate::frame::FrameShape;
+use crate::frame::{FrameShape, for_shape};
 use crate::preprocess::Resizing;
 use crate::{Frame, Mask};
 
@@ -27,14 +27,14 @@ pub(super) struct Frames {
     spec: ModelSpec,
     /// Four bytes to a pixel: `[S, S]`
     image: Buffer,
-    front: Option<Front>,
+    /// For frames of the last shapes, the newest first.
+    fronts: Vec<(FrameShape, Front)>,
     back: Option<Back>,
 }
 
 /// A frame to patches, for frames of one shape.
 #[derive(Debug)]
 struct Front {
-    shape: FrameShape,
     parts: Parts,
     frame: Buffer,
     sequence: Sequence,
@@ -52,10 +52,10 @@ impl Frames {
     pub(super) fn new(context: &Context, spec: &ModelSpec) -> Self {
         let pixels = spec.image_side() * spec.image_side();
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC;
-        Self { spec: *spec, image: context.buffer("image", 4 * pixels as u64, usage), front: None, back: None }
+        Self { spec: *spec, image: context.buffer("image", 4 * pixels as u64, usage), fronts: Vec::new(), back: None }
     }
 
-    /// Takes what is visible of a frame to the GPU.
+    /// Gives the GPU what is visible of a frame.
     ///
     /// # Errors
     /// What the driver refuses, such as a frame that is larger than a buffer may be.
@@ -67,15 +67,9 @@ impl Frames {
         frame: &Frame,
         mask: &Mask,
     ) -> Result<(), GpuError> {
-        let front = match self.front.take() {
-            Some(front) if front.shape == frame.shape() => front,
-            _ => {
-                let front = Front::new(context, plan, &self.spec, &self.image, frame.shape())?;
-                uploads.renew(front.frame.size());
-                front
-            }
-        };
-        let front = self.front.insert(front);
+        let make = || Front::new(context, plan, &self.spec, &self.image, frame.shape());
+        let front = for_shape(&mut self.fronts, frame.shape(), make)?;
+        uploads.make_place(front.frame.size());
         let each = |put: &mut dyn FnMut(usize, &[u8])| front.parts.each(frame.bytes(), mask, put);
         uploads.write_parts(encoder, &front.frame, front.parts.len(), each)?;
         front.sequence.set_visible((uploads, encoder), mask.visible().len())
@@ -84,12 +78,12 @@ impl Frames {
     /// Bytes of the largest buffer that frames of a shape take.
     pub(super) fn bytes(&self, shape: FrameShape) -> u64 {
         let side = self.spec.image_side();
+        // of a row or a column: what is before its taps, and as many as reach two pixels of the picture to both sides
+        let entry = |len: usize| 4 * side * (4 * len.div_ceil(side) + 8);
         let sizes = shape.layout.planes(shape.height, shape.width).into_iter().map(|plane| {
             let stride = plane.row_len.next_multiple_of(4);
-            // a row's entry, and its channels' for as many columns: taps of no more than two pixels on both sides, and what is before them
-            let entry = |len: usize| 4 * side * (4 * len.div_ceil(side) + 8);
-            let entries = entry(plane.rows) + 3 * entry(shape.width);
-            [plane.rows * stride, side * stride + entries]
+            let entries = entry(shape.height) + 3 * entry(shape.width);
+            [plane.rows.len() * stride, side * stride + entries]
         });
         let [frame, lines] = sizes.fold([0; 2], |sum, size| [sum[0] + size[0], sum[1] + size[1]]);
         frame.max(lines) as u64
@@ -119,7 +113,7 @@ impl Frames {
 
     /// The dispatches before the encoder, and after the decoder.
     pub(super) fn sequences(&self) -> [Option<&Sequence>; 2] {
-        [self.front.as_ref().map(|front| &front.sequence), self.back.as_ref().map(|back| &back.sequence)]
+        [self.fronts.first().map(|(_, front)| &front.sequence), self.back.as_ref().map(|back| &back.sequence)]
     }
 }
 
@@ -137,13 +131,17 @@ impl Front {
         let frame = context.buffer("frame", parts.len() as u64, usage);
         let Lines { entries, bytes, rows, patches } = Lines::new(&resizing, &parts, spec);
         let lines = context.begun("lines", bytemuck::cast_slice(&entries), bytes)?;
+        let (row_bytes, places) = (parts.len() as u64 + bytes, spec.grid().len() as u32);
         let jobs = [
-            (Job::ResizeRows(parts.len() as u32, rows), vec![&frame, &lines]),
-            (Job::ResizePatches(patches), vec![&lines, &plan.positions.buffer, image, &plan.patches]),
+            (Job::ResizeRows(row_bytes as u32, rows), vec![&frame, &lines]),
+            (
+                Job::ResizePatches([bytes as u32, places], patches),
+                vec![&lines, &plan.positions.buffer, image, &plan.patches],
+            ),
         ];
         let sequence = Sequence::new(context, &jobs)?;
         context.check()?;
-        Ok(Self { shape, parts, frame, sequence })
+        Ok(Self { parts, frame, sequence })
     }
 }
 
@@ -163,7 +161,7 @@ impl Lines {
         let planes = || resizing.planes.iter().zip(parts.planes());
         let row_taps = resizing.planes.iter().map(|plane| resizing.taps(plane.rows).count).max().unwrap_or_default();
         let channels = || planes().flat_map(|(plane, part)| plane.channels.iter().map(move |channel| (channel, part)));
-        let taps = channels().map(|(channel, _)| resizing.taps(channel.len).count).max().unwrap_or_default();
+        let taps = channels().map(|(channel, _)| resizing.taps(channel.samples).count).max().unwrap_or_default();
         let row_entry = ROW_HEAD + row_taps;
         let columns_at = resizing.planes.len() * side * row_entry;
         let lines_at = columns_at + 3 * side * (1 + taps);
@@ -189,7 +187,7 @@ impl Lines {
             }
         }
         for (channel, _) in channels() {
-            let columns = resizing.taps(channel.len);
+            let columns = resizing.taps(channel.samples);
             let to = &mut patches.channels[channel.to];
             (to.table, to.step, to.shift) = (entries.len() as u32, channel.step as u32, columns.shift);
             for (first, _, of_pixel) in columns.pixels() {

@@ -79,9 +79,10 @@ pub(super) enum Job {
         rows: Rows,
         width: u32,
     },
-    /// Bytes of the frame come first.
+    /// Bytes that are read and written come first.
     ResizeRows(u32, params::ResizeRows),
-    ResizePatches(params::ResizePatches),
+    /// Bytes of all lines, and patches that there are, come first.
+    ResizePatches([u32; 2], params::ResizePatches),
     Planes(params::Planes),
     Membrane {
         places: u32,
@@ -115,7 +116,7 @@ impl Job {
             Self::Place { .. } => Kernel::Place,
             Self::Restore { .. } => Kernel::Restore,
             Self::ResizeRows(..) => Kernel::ResizeRows,
-            Self::ResizePatches(_) => Kernel::ResizePatches,
+            Self::ResizePatches(..) => Kernel::ResizePatches,
             Self::Planes(_) => Kernel::Planes,
             Self::Membrane { invocations, near, .. } => Kernel::Membrane { invocations, near },
             Self::Composite(_) => Kernel::Composite,
@@ -144,7 +145,7 @@ impl Job {
             }
             Self::Restore { rows, width } => bytes_of(&params::Restore { rows: count(rows), width }).to_vec(),
             Self::ResizeRows(_, params) => bytes_of(&params).to_vec(),
-            Self::ResizePatches(params) => bytes_of(&params).to_vec(),
+            Self::ResizePatches(_, params) => bytes_of(&params).to_vec(),
             Self::Planes(params) => bytes_of(&params).to_vec(),
             Self::Membrane { places, params, .. } => {
                 bytes_of(&params::Membrane { masked: places - visible as u32, ..params }).to_vec()
@@ -169,7 +170,9 @@ impl Job {
                 [(width / 4).div_ceil(LINE), count(rows), 1]
             }
             Self::ResizeRows(_, params) => [params.words.div_ceil(LINE), params.rows, 1],
-            Self::ResizePatches(params) => [(params.patch_side * params.patch_side).div_ceil(LINE), visible as u32, 1],
+            Self::ResizePatches(_, params) => {
+                [(params.patch_side * params.patch_side).div_ceil(LINE), visible as u32, 1]
+            }
             Self::Planes(params::Planes { side, .. }) | Self::Composite(params::Composite { side, .. }) => {
                 [side.div_ceil(LINE), side, 1]
             }
@@ -222,12 +225,10 @@ impl Job {
                     + 4 * u64::from(2 + 3 * params.rest + params.layers) * area(rows, shape.width)
             }
             Self::Place { rows, width, .. } | Self::Restore { rows, width } => 12 * area(rows, width),
-            Self::ResizeRows(frame_bytes, params) => {
-                u64::from(frame_bytes) + 4 * u64::from(params.words) * u64::from(params.rows)
-            }
-            Self::ResizePatches(params) => {
-                let lines = params.channels.map(|channel| 4 * u64::from(channel.words) * u64::from(params.side));
-                lines.into_iter().max().unwrap_or_default() + 16 * visible as u64 * square(params.patch_side)
+            Self::ResizeRows(bytes, _) => bytes.into(),
+            Self::ResizePatches([line_bytes, places], params) => {
+                u64::from(line_bytes) * visible as u64 / u64::from(places)
+                    + 16 * visible as u64 * square(params.patch_side)
             }
             Self::Planes(params) => 20 * square(params.side),
             Self::Membrane { places, params, .. } => {

@@ -241,7 +241,7 @@ impl fmt::Display for Sizes {
                 write!(f, "{} tokens, {heads} heads of {head_width}", rows.of(visible))
             }
             Job::ResizeRows(_, params) => write!(f, "to {} of {} bytes", params.rows, 4 * params.words),
-            Job::ResizePatches(params) => write!(f, "{visible} patches of {}", params.patch_side),
+            Job::ResizePatches(_, params) => write!(f, "{visible} patches of {}", params.patch_side),
             Job::Planes(params::Planes { side, .. }) | Job::Composite(params::Composite { side, .. }) => {
                 write!(f, "{side}×{side}")
             }

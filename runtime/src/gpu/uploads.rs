@@ -18,17 +18,22 @@ pub(super) const WITH_FRAME: u64 = 1 << 16;
 pub(super) struct Uploads {
     device: Device,
     belt: StagingBelt,
+    /// Bytes of a frame that there is place for.
+    place: u64,
 }
 
 impl Uploads {
     /// Places for frames of up to so many bytes, and for what goes with them; larger ones get places of their own.
     pub(super) fn new(device: &Device, bytes: u64) -> Self {
-        Self { device: device.clone(), belt: StagingBelt::new(device.clone(), bytes + WITH_FRAME) }
+        Self { device: device.clone(), belt: StagingBelt::new(device.clone(), bytes + WITH_FRAME), place: bytes }
     }
 
-    /// Lets the places go that there were, for frames of so many bytes. To be called before anything else is written for a frame.
-    pub(super) fn renew(&mut self, bytes: u64) {
-        *self = Self::new(&self.device, bytes);
+    /// Makes larger places in place of those that there were, if frames of so many bytes take that. To be called before anything else
+    /// is written for a frame.
+    pub(super) fn make_place(&mut self, bytes: u64) {
+        if bytes > self.place {
+            *self = Self::new(&self.device, bytes);
+        }
     }
 
     /// Writes to a buffer, from its beginning, before what is recorded from here on. The last word is made whole with zeros.

@@ -2,12 +2,14 @@
 
 use glimpse_kernels::resize::Side;
 
+use crate::frame::Samples;
+
 /// Bits of a sum beyond a byte's, with two to spare for what a filter's negative parts make larger.
 const SUM_BITS: u32 = 32 - 8 - 2;
 /// Bits of a tap, its sign left out.
 const TAP_BITS: u32 = 15;
 
-/// How a side of so many pixels becomes one of so many others: bicubic, with antialiasing where it shrinks.
+/// How a side of so many values becomes one of so many pixels: bicubic, with antialiasing where it shrinks.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Taps {
     /// The first pixel that is read: `[to]`
@@ -25,8 +27,10 @@ pub(crate) struct Taps {
 impl Taps {
     /// # Source
     /// Keys 1981, "Cubic convolution interpolation for digital image processing", with a = −½ (Catmull–Rom).
-    pub(crate) fn new(from: usize, to: usize) -> Self {
-        let scale = from as f64 / to as f64;
+    pub(crate) fn new(samples: Samples, to: usize) -> Self {
+        let from = samples.len();
+        // what is for two pixels may be for one at the end
+        let scale = samples.pixels as f64 / samples.each as f64 / to as f64;
         let widen = scale.max(1.0);
         let radius = 2.0 * widen;
         let rows: Vec<(usize, Vec<f64>)> = (0..to)
@@ -86,5 +90,30 @@ fn catmull_rom(x: f64) -> f64 {
         (((x - 5.0) * x + 8.0) * x - 4.0) * A
     } else {
         0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pixel's taps lie around its own middle, whether a value is for one pixel or for two, and the pixels odd in number.
+    #[test]
+    fn taps_lie_where_their_pixel_is() {
+        for (pixels, each, to) in [(200, 1, 48), (203, 1, 48), (200, 2, 48), (203, 2, 48), (33, 2, 8), (20, 2, 64)] {
+            let taps = Taps::new(Samples { pixels, each }, to);
+            let scale = pixels as f64 / to as f64;
+            // at the sides there is less to the one side than to the other
+            let inside = (2.0 * f64::max(scale, each as f64) / scale).ceil() as usize;
+            for pixel in inside..to - inside {
+                let first = taps.first[pixel] as usize;
+                let weights = taps.weights[pixel * taps.count..][..taps.count].iter().copied().map(f64::from);
+                let sum: f64 = weights.clone().sum();
+                let places = weights.enumerate().map(|(k, weight)| weight * ((first + k) as f64 + 0.5));
+                let middle = places.sum::<f64>() / sum * each as f64;
+                let wanted = (pixel as f64 + 0.5) * scale;
+                assert!((middle - wanted).abs() < 0.02 * scale, "{pixels} by {each} to {to}: {middle} for {wanted}");
+            }
+        }
     }
 }

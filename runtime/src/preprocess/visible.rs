@@ -5,7 +5,7 @@ use std::ops::Range;
 use glimpse_kernels::resize::{BLOCK_ROWS, Block, Channel, Plane, Scratch, resize_block};
 
 use super::taps::Taps;
-use crate::frame::{ChannelOf, FrameShape, PlaneOf};
+use crate::frame::{ChannelOf, FrameShape, PlaneOf, Samples};
 use crate::{Frame, Mask};
 
 /// What frames of one shape are resized by.
@@ -13,28 +13,27 @@ use crate::{Frame, Mask};
 pub(crate) struct Resizing {
     pub(crate) shape: FrameShape,
     pub(crate) planes: Vec<PlaneOf>,
-    /// For sides of each length that there is, that length before them.
-    taps: Vec<(usize, Taps)>,
+    /// In the order of what they are for.
+    taps: Vec<(Samples, Taps)>,
 }
 
 impl Resizing {
     /// To pictures with this side.
     pub(crate) fn new(shape: FrameShape, side: usize) -> Self {
         let planes = shape.layout.planes(shape.height, shape.width);
-        let lens = planes
+        let samples = planes
             .iter()
-            .flat_map(|plane| std::iter::once(plane.rows).chain(plane.channels.iter().map(|channel| channel.len)));
-        let mut lens: Vec<usize> = lens.collect();
-        lens.sort_unstable();
-        lens.dedup();
-        let taps = lens.into_iter().map(|len| (len, Taps::new(len, side))).collect();
+            .flat_map(|plane| std::iter::once(plane.rows).chain(plane.channels.iter().map(|channel| channel.samples)));
+        let mut samples: Vec<Samples> = samples.collect();
+        samples.sort_unstable();
+        samples.dedup();
+        let taps = samples.into_iter().map(|samples| (samples, Taps::new(samples, side))).collect();
         Self { shape, planes, taps }
     }
 
-    /// For a side of this length.
-    pub(crate) fn taps(&self, len: usize) -> &Taps {
-        let found = self.taps.binary_search_by_key(&len, |(len, _)| *len);
-        &self.taps[found.unwrap_or_default()].1
+    /// For one of its planes' sides.
+    pub(crate) fn taps(&self, samples: Samples) -> &Taps {
+        &self.taps[self.taps.partition_point(|(other, _)| *other < samples)].1
     }
 }
 
@@ -52,10 +51,6 @@ impl VisibleResizer {
         Self { resizing: Resizing::new(shape, side), side, scratch: Scratch::default() }
     }
 
-    pub(crate) fn is_for(&self, shape: FrameShape) -> bool {
-        self.resizing.shape == shape
-    }
-
     /// # Shapes
     /// - `resized`: `[S, S, 3]`, of which what is visible is written
     pub(crate) fn resize(&mut self, frame: &Frame, mask: &Mask, resized: &mut [u8]) {
@@ -63,11 +58,11 @@ impl VisibleResizer {
         let patch = mask.grid().patch();
         let runs = runs(mask);
         for PlaneOf { start, rows, row_len, channels } in &resizing.planes {
-            let bytes = &frame.bytes()[*start..*start + rows * row_len];
-            let side_of = |&ChannelOf { offset, step, len, to }: &ChannelOf| Channel {
+            let bytes = &frame.bytes()[*start..*start + rows.len() * row_len];
+            let side_of = |&ChannelOf { offset, step, samples, to }: &ChannelOf| Channel {
                 offset,
                 step,
-                columns: resizing.taps(len).side(),
+                columns: resizing.taps(samples).side(),
                 to,
             };
             let channels: Vec<Channel> = channels.iter().map(side_of).collect();
@@ -95,10 +90,8 @@ impl VisibleResizer {
 
 /// Visible patches that lie side by side: their row, and their columns.
 fn runs(mask: &Mask) -> Vec<(usize, Range<usize>)> {
-    let mut places = mask.visible().to_vec();
-    places.sort_unstable();
     let mut runs: Vec<(usize, Range<usize>)> = Vec::new();
-    for place in places {
+    for &place in mask.visible() {
         let (row, column) = mask.grid().position(place);
         match runs.last_mut() {
             Some((last, columns)) if *last == row && columns.end == column => columns.end += 1,

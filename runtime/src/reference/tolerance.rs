@@ -15,6 +15,13 @@ pub const INT8_PAINTED_RMS: f64 = 0.015;
 /// Absolute error of a normalized pixel: two float formulas of the same three operations.
 pub const PIXEL: f32 = 1e-5;
 
+/// Grey levels by which a colour may be off that is made of Y, U and V: rounding, and factors of fourteen binary digits.
+pub const COLOUR: f64 = 0.52;
+
+/// Grey levels by which colours of resized Y, U and V may differ from resized colours, the most and their mean: each of the three is
+/// rounded twice more, and U counts twice in blue.
+pub const RESIZED_COLOUR: [f32; 2] = [4.0, 0.7];
+
 /// Relative error of a GPU's answer in f32: as [`F32_RELATIVE_ERROR`], and its exponentials and divisions may be off by a few
 /// units in the last place.
 pub const GPU_F32: f64 = 1e-4;

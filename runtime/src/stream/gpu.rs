@@ -69,7 +69,11 @@ impl Stream {
     pub(super) fn tried(mut self) -> Result<Self> {
         let Some(gpu) = self.model.gpu_mut() else { return Ok(self) };
         let kept = gpu.engine.compiled();
-        let tried = self.compared()?;
+        let mut tried = self;
+        // both of what is done with colours, and planes in one and in two
+        for layout in [Layout::Nv12, Layout::Rgb] {
+            tried = tried.compared(layout)?;
+        }
         // kernels that were kept may be what is wrong
         if tried.model.gpu().is_none()
             && let Some(kept) = kept
@@ -79,14 +83,17 @@ impl Stream {
         Ok(tried)
     }
 
-    fn compared(mut self) -> Result<Self> {
+    fn compared(mut self, layout: Layout) -> Result<Self> {
         let side = self.model.spec().image_side();
-        let (size, layout) = ([side * 5 / 4 + 1, side * 7 / 4 + 1], Layout::Nv12);
+        let size = [side * 5 / 4 + 1, side * 7 / 4 + 1];
         let bytes = (0..layout.bytes(size[0], size[1])).map(|at| {
             let (y, x) = (at / size[1], at % size[1]);
             (x + y * 3 / 2 + (x / 16 + y / 12) % 2 * 80) as u8
         });
         let frame = Frame::new(layout, ColourRange::Limited, size, bytes.collect())?;
+        if self.model.gpu().is_none() {
+            return Ok(self);
+        }
         let mask = Mask::random(self.model.grid(), 0.5, 0)?;
         self.submit(frame, mask)?;
         let Some(Answer { frame, mask, tokens, picture }) = self.receive()? else { return Ok(self) };

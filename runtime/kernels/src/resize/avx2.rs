@@ -5,7 +5,7 @@ use std::arch::x86_64::{__m128i, __m256i};
 use pulp::cast;
 use pulp::x86::V3;
 
-use super::machine::{Machine, half};
+use super::machine::{Machine, bytes_at, half};
 use super::{BLOCK_ROWS, Column, STRIP, Tile};
 
 /// Vectors of a strip.
@@ -17,9 +17,7 @@ impl Machine for V3 {
         let (avx, avx2) = (self.avx, self.avx2);
         let zero = avx._mm256_setzero_si256();
         let mut sums = [[avx._mm256_set1_epi32(half(shift)); 4]; VECTORS];
-        let line = |k: usize| -> [__m256i; VECTORS] {
-            cast(*lines[k * row_len..].first_chunk::<STRIP>().unwrap_or(&[0; STRIP]))
-        };
+        let line = |k: usize| -> [__m256i; VECTORS] { cast(bytes_at::<STRIP>(lines, k * row_len)) };
         let mut add = |a: [__m256i; VECTORS], b: [__m256i; VECTORS], taps: [i16; 2]| {
             let taps = avx._mm256_set1_epi32(cast(taps));
             for (sums, (a, b)) in sums.iter_mut().zip(a.into_iter().zip(b)) {

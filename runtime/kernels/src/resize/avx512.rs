@@ -5,7 +5,7 @@ use std::arch::x86_64::{__m128i, __m256i, __m512i};
 use pulp::cast;
 use pulp::x86::V4;
 
-use super::machine::{Machine, half};
+use super::machine::{Machine, bytes_at, half};
 use super::{BLOCK_ROWS, Column, STRIP, Tile};
 
 impl Machine for V4 {
@@ -14,7 +14,7 @@ impl Machine for V4 {
         let (f, bw) = (self.avx512f, self.avx512bw);
         let zero = f._mm512_setzero_si512();
         let mut sums = [f._mm512_set1_epi32(half(shift)); 4];
-        let line = |k: usize| -> __m512i { cast(*lines[k * row_len..].first_chunk::<STRIP>().unwrap_or(&[0; STRIP])) };
+        let line = |k: usize| -> __m512i { cast(bytes_at::<STRIP>(lines, k * row_len)) };
         let mut add = |a: __m512i, b: __m512i, taps: [i16; 2]| {
             let taps = f._mm512_set1_epi32(cast(taps));
             let (low, high) = (bw._mm512_unpacklo_epi8(a, b), bw._mm512_unpackhi_epi8(a, b));

@@ -20,6 +20,14 @@ pub trait Machine: Copy {
     fn column(self, columns: &[Column], step: usize, taps: &[i16], shift: u32) -> Column;
 }
 
+/// Some bytes of a line.
+#[inline(always)]
+pub fn bytes_at<const N: usize>(lines: &[u8], at: usize) -> [u8; N] {
+    let mut bytes = [0; N];
+    bytes.copy_from_slice(&lines[at..at + N]);
+    bytes
+}
+
 /// What a sum begins with: a half.
 #[inline(always)]
 pub const fn half(shift: u32) -> i32 {

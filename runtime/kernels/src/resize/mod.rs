@@ -101,6 +101,10 @@ pub struct Scratch(Vec<Column>);
 ///
 /// # Shapes
 /// - `out`: `[S, out_width, 3]`, of which the block's pixels get the values of the plane's channels
+///
+/// # Panics
+/// When a side has not as many places and taps as it says, or reads beyond its plane, when the block lies outside of `out`, or
+/// is empty.
 pub fn resize_block(plane: &Plane, block: Block, scratch: &mut Scratch, out: &mut [u8], out_width: usize) {
     machine::run(Work { plane, block, columns: &mut scratch.0, out, out_width });
 }

@@ -5,7 +5,7 @@ use std::arch::aarch64::{int16x8_t, int32x4_t, uint8x16_t};
 use pulp::aarch64::Neon;
 use pulp::cast;
 
-use super::machine::{Machine, half};
+use super::machine::{Machine, bytes_at, half};
 use super::{BLOCK_ROWS, Column, STRIP, Tile};
 
 /// Vectors of a strip.
@@ -15,9 +15,8 @@ impl Machine for Neon {
     #[inline(always)]
     fn strip(self, lines: &[u8], row_len: usize, taps: &[i16], shift: u32) -> [u8; STRIP] {
         let mut sums = [[self.neon.vdupq_n_s32(half(shift)); 4]; VECTORS];
-        for (line, tap) in lines.chunks(row_len).zip(taps) {
-            let Some(line) = line.first_chunk::<STRIP>() else { break };
-            let vectors: [uint8x16_t; VECTORS] = cast(*line);
+        for (k, tap) in taps.iter().enumerate() {
+            let vectors: [uint8x16_t; VECTORS] = cast(bytes_at::<STRIP>(lines, k * row_len));
             for (sums, bytes) in sums.iter_mut().zip(vectors) {
                 add(self, sums, bytes, *tap);
             }

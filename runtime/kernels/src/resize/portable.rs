@@ -1,6 +1,6 @@
 //! Any CPU at all.
 
-use super::machine::{Machine, half};
+use super::machine::{Machine, bytes_at, half};
 use super::{BLOCK_ROWS, Column, STRIP, Tile};
 
 #[derive(Clone, Copy, Debug)]
@@ -12,9 +12,8 @@ impl Machine for Portable {
         let mut strip = [0; STRIP];
         for (at, values) in strip.as_chunks_mut::<BLOCK_ROWS>().0.iter_mut().enumerate() {
             let mut sums = [half(shift); BLOCK_ROWS];
-            for (line, tap) in lines[at * BLOCK_ROWS..].chunks(row_len).zip(taps) {
-                let Some(line) = line.first_chunk() else { break };
-                add(&mut sums, line, *tap);
+            for (k, tap) in taps.iter().enumerate() {
+                add(&mut sums, &bytes_at(lines, k * row_len + at * BLOCK_ROWS), *tap);
             }
             *values = bytes(sums, shift);
         }

@@ -65,7 +65,7 @@ fn prepared(context: &Context, frame: &Frame, spec: &ModelSpec, mask: &Mask) -> 
     let Lines { entries, bytes: more, rows, patches } = Lines::new(&resizing, &parts, spec);
     let mut lines = bytemuck::cast_slice(&entries).to_vec();
     lines.resize(lines.len() + more as usize, 0);
-    let lines: Vec<u32> = run_for(context, Job::ResizeRows(parts.len() as u32, rows), 0, &[&bytes, &lines], 1);
+    let lines: Vec<u32> = run_for(context, Job::ResizeRows(0, rows), 0, &[&bytes, &lines], 1);
     let positions: Vec<u32> = mask.visible().iter().map(|&index| index as u32).collect();
     let (visible, picture) = (positions.len(), vec![0u32; side * side]);
     let out = vec![0f32; visible * grid.patch_len()];
@@ -75,7 +75,7 @@ fn prepared(context: &Context, frame: &Frame, spec: &ModelSpec, mask: &Mask) -> 
         bytemuck::cast_slice(&picture),
         bytemuck::cast_slice(&out),
     ];
-    let job = Job::ResizePatches(patches);
+    let job = Job::ResizePatches([0, 1], patches);
     (run_for(context, job, visible, &contents, 2), run_for(context, job, visible, &contents, 3))
 }
 

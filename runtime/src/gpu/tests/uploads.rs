@@ -21,7 +21,8 @@ fn bytes_arrive_whatever_their_number_and_the_last_word_ends_with_zeros() {
         // less than a place holds, all of it, more, nothing, and what there was a place for before
         for (turn, count) in [3, place, place + 25, 0, 1, 6, all].into_iter().enumerate() {
             if turn == 4 {
-                uploads.renew(8);
+                uploads.make_place(8);
+                uploads.make_place(20);
             }
             let bytes: Vec<u8> = (0..count).map(|at| (16 * turn + at % 13 + 1) as u8).collect();
             expected[..count].copy_from_slice(&bytes);
