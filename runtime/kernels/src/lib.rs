@@ -30,6 +30,7 @@
 
 pub mod attention;
 mod family;
+mod fetch;
 mod finish;
 pub mod int8;
 pub mod layer_norm;

@@ -1,4 +1,6 @@
 //! x86 with 512-bit vectors: two lines at once, their bytes in pairs.
+//!
+//! What takes vectors is a function that is always inlined, and no closure: one that is not inlined is compiled for any CPU.
 
 use std::arch::x86_64::{__m128i, __m256i, __m512i};
 
@@ -12,45 +14,38 @@ impl Machine for V4 {
     #[inline(always)]
     fn strip(self, lines: &[u8], row_len: usize, taps: &[i16], shift: u32) -> [u8; STRIP] {
         let (f, bw) = (self.avx512f, self.avx512bw);
-        let zero = f._mm512_setzero_si512();
         let mut sums = [f._mm512_set1_epi32(half(shift)); 4];
-        let line = |k: usize| -> __m512i { cast(bytes_at::<STRIP>(lines, k * row_len)) };
-        let mut add = |a: __m512i, b: __m512i, taps: [i16; 2]| {
-            let taps = f._mm512_set1_epi32(cast(taps));
-            let (low, high) = (bw._mm512_unpacklo_epi8(a, b), bw._mm512_unpackhi_epi8(a, b));
-            let pairs = [
-                bw._mm512_unpacklo_epi8(low, zero),
-                bw._mm512_unpackhi_epi8(low, zero),
-                bw._mm512_unpacklo_epi8(high, zero),
-                bw._mm512_unpackhi_epi8(high, zero),
-            ];
-            for (sum, pairs) in sums.iter_mut().zip(pairs) {
-                *sum = f._mm512_add_epi32(*sum, bw._mm512_madd_epi16(pairs, taps));
-            }
-        };
         let (pairs, last) = taps.as_chunks::<2>();
-        for (k, taps) in pairs.iter().enumerate() {
-            add(line(2 * k), line(2 * k + 1), *taps);
+        let mut at = 0;
+        for taps in pairs {
+            let (a, b) = (cast(bytes_at::<STRIP>(lines, at)), cast(bytes_at::<STRIP>(lines, at + row_len)));
+            add(self, &mut sums, [a, b], *taps);
+            at += 2 * row_len;
         }
         if let [tap] = last {
-            add(line(taps.len() - 1), zero, [*tap, 0]);
+            add(self, &mut sums, [cast(bytes_at::<STRIP>(lines, at)), f._mm512_setzero_si512()], [*tap, 0]);
         }
         let shift = self.sse2._mm_cvtsi32_si128(shift as i32);
-        let [a, b, c, d] = sums.map(|sum| f._mm512_sra_epi32(sum, shift));
+        for sum in &mut sums {
+            *sum = f._mm512_sra_epi32(*sum, shift);
+        }
+        let [a, b, c, d] = sums;
         cast(bw._mm512_packus_epi16(bw._mm512_packs_epi32(a, b), bw._mm512_packs_epi32(c, d)))
     }
 
     #[inline(always)]
     fn turned(self, tile: &Tile) -> [Column; STRIP] {
         let bw = self.avx512bw;
-        let mut rows: [__m512i; BLOCK_ROWS] = tile.map(cast);
+        let mut rows = [self.avx512f._mm512_setzero_si512(); BLOCK_ROWS];
+        for (to, row) in rows.iter_mut().zip(tile) {
+            *to = cast(*row);
+        }
         for _ in 0..BLOCK_ROWS.ilog2() {
-            let (first, second) = rows.split_at(BLOCK_ROWS / 2);
-            let mut next = rows;
-            for (pair, (a, b)) in next.as_chunks_mut::<2>().0.iter_mut().zip(first.iter().zip(second)) {
+            let before = rows;
+            let (first, second) = before.split_at(BLOCK_ROWS / 2);
+            for (pair, (a, b)) in rows.as_chunks_mut::<2>().0.iter_mut().zip(first.iter().zip(second)) {
                 *pair = [bw._mm512_unpacklo_epi8(*a, *b), bw._mm512_unpackhi_epi8(*a, *b)];
             }
-            rows = next;
         }
         let mut turned = [[0; BLOCK_ROWS]; STRIP];
         for (place, row) in rows.into_iter().enumerate() {
@@ -64,24 +59,47 @@ impl Machine for V4 {
 
     #[inline(always)]
     fn column(self, columns: &[Column], step: usize, taps: &[i16], shift: u32) -> Column {
-        let (f, bw, sse2) = (self.avx512f, self.avx512bw, self.sse2);
+        let (f, avx2, sse2) = (self.avx512f, self.avx2, self.sse2);
         let mut sums = f._mm512_set1_epi32(half(shift));
-        let mut add = |a: __m128i, b: __m128i, taps: [i16; 2]| {
-            let pairs: __m256i = cast([sse2._mm_unpacklo_epi8(a, b), sse2._mm_unpackhi_epi8(a, b)]);
-            let products = bw._mm512_madd_epi16(bw._mm512_cvtepu8_epi16(pairs), f._mm512_set1_epi32(cast(taps)));
-            sums = f._mm512_add_epi32(sums, products);
-        };
         let (pairs, last) = taps.as_chunks::<2>();
-        for (k, taps) in pairs.iter().enumerate() {
-            add(cast(columns[2 * k * step]), cast(columns[(2 * k + 1) * step]), *taps);
+        let mut at = 0;
+        for taps in pairs {
+            sums = with_column(self, sums, [cast(columns[at]), cast(columns[at + step])], *taps);
+            at += 2 * step;
         }
         if let [tap] = last {
-            add(cast(columns[(taps.len() - 1) * step]), sse2._mm_setzero_si128(), [*tap, 0]);
+            sums = with_column(self, sums, [cast(columns[at]), sse2._mm_setzero_si128()], [*tap, 0]);
         }
         let sums = f._mm512_sra_epi32(sums, sse2._mm_cvtsi32_si128(shift as i32));
         let [low, high]: [__m256i; 2] = cast(sums);
-        let words: [__m128i; 2] =
-            cast(self.avx2._mm256_permute4x64_epi64::<0b11_01_10_00>(self.avx2._mm256_packs_epi32(low, high)));
-        cast(sse2._mm_packus_epi16(words[0], words[1]))
+        let words = avx2._mm256_permute4x64_epi64::<0b11_01_10_00>(avx2._mm256_packs_epi32(low, high));
+        let [low, high]: [__m128i; 2] = cast(words);
+        cast(sse2._mm_packus_epi16(low, high))
     }
+}
+
+/// Two lines, each times its tap.
+#[inline(always)]
+fn add(machine: V4, sums: &mut [__m512i; 4], [a, b]: [__m512i; 2], taps: [i16; 2]) {
+    let (f, bw) = (machine.avx512f, machine.avx512bw);
+    let (zero, taps) = (f._mm512_setzero_si512(), f._mm512_set1_epi32(cast(taps)));
+    let (low, high) = (bw._mm512_unpacklo_epi8(a, b), bw._mm512_unpackhi_epi8(a, b));
+    let pairs = [
+        bw._mm512_unpacklo_epi8(low, zero),
+        bw._mm512_unpackhi_epi8(low, zero),
+        bw._mm512_unpacklo_epi8(high, zero),
+        bw._mm512_unpackhi_epi8(high, zero),
+    ];
+    for (sum, pairs) in sums.iter_mut().zip(pairs) {
+        *sum = f._mm512_add_epi32(*sum, bw._mm512_madd_epi16(pairs, taps));
+    }
+}
+
+/// Two columns, each times its tap.
+#[inline(always)]
+fn with_column(machine: V4, sums: __m512i, [a, b]: [__m128i; 2], taps: [i16; 2]) -> __m512i {
+    let (f, bw, sse2) = (machine.avx512f, machine.avx512bw, machine.sse2);
+    let pairs: __m256i = cast([sse2._mm_unpacklo_epi8(a, b), sse2._mm_unpackhi_epi8(a, b)]);
+    let products = bw._mm512_madd_epi16(bw._mm512_cvtepu8_epi16(pairs), f._mm512_set1_epi32(cast(taps)));
+    f._mm512_add_epi32(sums, products)
 }

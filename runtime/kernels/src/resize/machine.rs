@@ -1,6 +1,6 @@
 //! What machines do in their own ways, with the same answers.
 
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 
 use super::portable::Portable;
 use super::{Column, STRIP, Tile, Work};
@@ -35,23 +35,30 @@ pub const fn half(shift: u32) -> i32 {
 }
 
 /// Does the work with this machine's code.
-pub fn run(mut work: Work) {
+pub fn run(work: Work) {
     match Arch::new() {
         #[cfg(target_arch = "x86_64")]
-        Arch::V4(machine) => machine.vectorize(
-            #[inline(always)]
-            || work.run(machine),
-        ),
+        Arch::V4(machine) => machine.vectorize(On { machine, work }),
         #[cfg(target_arch = "x86_64")]
-        Arch::V3(machine) => machine.vectorize(
-            #[inline(always)]
-            || work.run(machine),
-        ),
+        Arch::V3(machine) => machine.vectorize(On { machine, work }),
         #[cfg(target_arch = "aarch64")]
-        Arch::Neon(machine) => machine.vectorize(
-            #[inline(always)]
-            || work.run(machine),
-        ),
-        _ => work.run(Portable),
+        Arch::Neon(machine) => machine.vectorize(On { machine, work }),
+        _ => On { machine: Portable, work }.call(),
+    }
+}
+
+/// Work with a machine's code. No closure: a call of one goes through a function in between, which is compiled for any CPU.
+struct On<'a, M> {
+    machine: M,
+    work: Work<'a>,
+}
+
+impl<M: Machine> NullaryFnOnce for On<'_, M> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { machine, mut work } = self;
+        work.run(machine);
     }
 }
