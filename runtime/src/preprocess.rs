@@ -20,7 +20,7 @@ use visible::VisibleResizer;
 /// whether two of them may be compared.
 ///
 /// Raise it with any change that can give the same frame another image: the resizing filter or its rounding, squeezing or
-/// cutting of what is not square, the normalization, the order of channels. (2: Y, U and V are resized before they become colours.)
+/// cutting of what is not square, the normalization, the order of channels.
 pub const PREPROCESS_VERSION: u32 = 2;
 
 /// Brings frames to a model's side and its normalization, and back. Made once, it keeps its buffers

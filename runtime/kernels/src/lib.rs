@@ -14,6 +14,7 @@
 //! | `membrane/` | the smoothest surface through the values around a hole |
 //! | `product.rs` | matrix products in f32 |
 //! | `resize/` | a part of a frame, resized |
+//! | `fetch.rs` | memory on its way to the cache |
 //! | `math.rs` | e^x and the normal distribution, as vector code |
 #![cfg_attr(
     test,

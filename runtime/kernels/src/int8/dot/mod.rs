@@ -1,4 +1,4 @@
-//! Sums of products of bytes, tile by tile: the one place where `unsafe` is.
+//! Sums of products of bytes, tile by tile: where `unsafe` is, but for the hint in `fetch.rs`.
 //!
 //! A tile is some rows by the columns of a panel. Its sums stay in registers while it walks along the inputs, one group of
 //! them at a time.
