@@ -1,6 +1,12 @@
 //! A frame in a few pixels.
+#![expect(
+    clippy::inline_always,
+    reason = "what is dispatched to a machine's vectors is to become part of its vector code"
+)]
 
 use std::ops::Range;
+
+use glimpse_kernels::vectorized::vectorized;
 
 use super::{ChannelOf, Frame, PlaneOf};
 
@@ -16,10 +22,15 @@ pub(crate) fn cells(frame: &Frame, [rows, columns]: [usize; 2]) -> Vec<[u8; 3]> 
     let mut cells = vec![[0; 3]; rows * columns];
     for plane in shape.layout.planes(shape.height, shape.width) {
         let mut sums = vec![0; plane.row_len];
-        for (row, cells) in cells.chunks_exact_mut(columns).enumerate() {
-            let count = add_rows(frame.bytes(), &plane, part(plane.rows.len(), row, rows), &mut sums);
-            means(&plane, &sums, count, cells);
-        }
+        vectorized(
+            #[inline(always)]
+            || {
+                for (row, cells) in cells.chunks_exact_mut(columns).enumerate() {
+                    let count = add_rows(frame.bytes(), &plane, part(plane.rows.len(), row, rows), &mut sums);
+                    means(&plane, &sums, count, cells);
+                }
+            },
+        );
     }
     if shape.layout.is_yuv() {
         for cell in &mut cells {
@@ -36,6 +47,7 @@ fn part(len: usize, index: usize, parts: usize) -> Range<usize> {
 }
 
 /// Adds some of these rows up; how many they are.
+#[inline(always)]
 fn add_rows(bytes: &[u8], plane: &PlaneOf, rows: Range<usize>, sums: &mut [u16]) -> usize {
     let step = rows.len().div_ceil(MOST_ROWS);
     sums.fill(0);
@@ -47,6 +59,7 @@ fn add_rows(bytes: &[u8], plane: &PlaneOf, rows: Range<usize>, sums: &mut [u16])
 }
 
 /// The cells' means, of a row of sums of so many rows.
+#[inline(always)]
 fn means(plane: &PlaneOf, sums: &[u16], rows: usize, cells: &mut [[u8; 3]]) {
     // bytes in which all channels come round
     let unit = plane.channels.iter().map(|channel| channel.step).max().unwrap_or(1);
