@@ -18,6 +18,9 @@ use crate::{Frame, Mask};
 
 const GREY: f32 = 255.0;
 
+/// Bytes of frames whose buffers are kept, for sources that take turns.
+const KEPT_BYTES: u64 = 64 << 20;
+
 /// Words of a row's entry before its taps.
 const ROW_HEAD: usize = 5;
 
@@ -68,7 +71,15 @@ impl Frames {
         mask: &Mask,
     ) -> Result<(), GpuError> {
         let make = || Front::new(context, plan, &self.spec, &self.image, frame.shape());
-        let front = for_shape(&mut self.fronts, frame.shape(), make)?;
+        for_shape(&mut self.fronts, frame.shape(), make)?;
+        let mut bytes = 0;
+        // the newest is kept however large it is
+        let kept = self.fronts.iter().take_while(|(_, front)| {
+            bytes += front.frame.size();
+            bytes <= KEPT_BYTES
+        });
+        self.fronts.truncate(kept.count().max(1));
+        let front = &mut self.fronts[0].1;
         uploads.make_place(front.frame.size());
         let each = |put: &mut dyn FnMut(usize, &[u8])| front.parts.each(frame.bytes(), mask, put);
         uploads.write_parts(encoder, &front.frame, front.parts.len(), each)?;

@@ -29,8 +29,11 @@ fn frames(stream: &Stream) -> Vec<(Frame, Mask)> {
         (Layout::Nv12, [128, 128]),
         (Layout::Yuyv, [200, 31]),
         (Layout::Yuyv, [200, 31]),
+        // a shape that was there before, and one that is told by its layout alone
+        (Layout::Rgb, [96, 130]),
+        (Layout::Bgr, [96, 130]),
     ];
-    let ratios = [0.0, 0.5, 0.9, 0.25, 0.25, 0.0];
+    let ratios = [0.0, 0.5, 0.9, 0.25, 0.25, 0.0, 0.6, 0.6];
     let frame = |(at, (layout, size)): (usize, (Layout, [usize; 2]))| {
         let bytes = (0..layout.bytes(size[0], size[1])).map(|place| {
             let (y, x) = (place / (3 * size[1]), place % (3 * size[1]));
