@@ -43,8 +43,16 @@ pub fn run(work: Work) {
         Arch::V3(machine) => machine.vectorize(On { machine, work }),
         #[cfg(target_arch = "aarch64")]
         Arch::Neon(machine) => machine.vectorize(On { machine, work }),
-        _ => On { machine: Portable, work }.call(),
+        _ => without_wide_vectors(work),
     }
+}
+
+fn without_wide_vectors(work: Work) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(machine) = pulp::core_arch::x86::Sse2::try_new() {
+        return On { machine, work }.call();
+    }
+    On { machine: Portable, work }.call();
 }
 
 /// Work with a machine's code. No closure: a call of one goes through a function in between, which is compiled for any CPU.

@@ -58,6 +58,10 @@ fn is_its_formula(machine: impl Machine) {
 fn each_machine_s_code_is_its_formula() {
     is_its_formula(Portable);
     #[cfg(target_arch = "x86_64")]
+    if let Some(machine) = pulp::core_arch::x86::Sse2::try_new() {
+        is_its_formula(machine);
+    }
+    #[cfg(target_arch = "x86_64")]
     if let Some(machine) = pulp::x86::V3::try_new() {
         is_its_formula(machine);
     }
