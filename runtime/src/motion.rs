@@ -13,10 +13,10 @@ const STILL: u32 = 16 * (3 * CELLS * CELLS) as u32;
 
 /// A budget of patches, spent on those that changed most since they were last looked at.
 ///
-/// A patch is compared, in the means of its cells, with itself as it was when it was last in a mask, so that slow changes add up until they are seen. One
-/// that does not change is looked at every so often all the same: at least a quarter of the budget, and half of it where little
-/// changes, goes to those that have waited longest. (A budget of one patch goes to what changed most.) A cell's mean
-/// is of sixteen of its rows at most: in a large frame, what is thinner than a few of its rows may not be seen to move.
+/// A patch is compared, in the means of its cells, with itself as it was when it was last in a mask, so that slow changes add up
+/// until they are seen. One that does not change is looked at every so often all the same: at least a quarter of the budget, and
+/// half of it where little changes, goes to those that have waited longest. (A budget of one patch goes to what changed most.) A
+/// cell's mean is of sixteen of its rows at most: in a large frame, what is thinner than a few of its rows may not be seen to move.
 ///
 /// ```
 /// use glimpse_models::PatchGrid;
@@ -57,7 +57,8 @@ impl MotionBudget {
     /// - `never`: patches that are not to be looked at
     ///
     /// # Errors
-    /// [`Error::NothingVisible`] if nothing may be looked at, [`Error::PatchOutside`] or [`Error::PatchRepeated`] if `never` names no patch or one twice.
+    /// [`Error::NothingVisible`] if nothing may be looked at, [`Error::PatchOutside`] or [`Error::PatchRepeated`] if `never` names no
+    /// patch or one twice.
     pub fn mask(&mut self, frame: &Frame, count: usize, never: &[usize]) -> Result<Mask> {
         let grid = self.grid;
         if never.len() >= grid.len() || count == 0 {

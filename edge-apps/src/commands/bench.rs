@@ -33,9 +33,10 @@ use crate::visible::Visible;
 
 /// Time each stage of a frame: p50, p95, p99 and the most, the cold start, the memory.
 ///
-/// A frame goes through `preprocess` (what is visible resized, normalized, cut into patches), `encode` (features), `decode` (all patches) and
-/// `paint` (the patches upon what the model adds them to, back to pixels). Decoder and painting are left out where the model
-/// has no decoder. On a GPU, a frame is timed besides that goes there as it is and comes back painted, the next one under way.
+/// A frame goes through `preprocess` (what is visible resized, normalized, cut into patches), `encode` (features), `decode` (all
+/// patches) and `paint` (the patches upon what the model adds them to, back to pixels). Decoder and painting are left out where
+/// the model has no decoder. On a GPU, a frame is timed besides of which what is visible goes there as it is and comes back
+/// painted, the next one under way.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
